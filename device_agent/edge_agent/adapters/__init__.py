@@ -1,0 +1,1 @@
+"""Thin adapters that act: processes, files, HTTP, MQTT, engines."""

@@ -1,0 +1,1 @@
+"""Pure decisions of the agent: no clock, disk, network or process inside."""

@@ -1,0 +1,91 @@
+"""Features of one request's input, the same code for the baseline (converter) and the live count (device). Needs NumPy.
+
+The only module of the contracts that computes on arrays: a feature must mean the same on both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_contracts.manifest import BINS, FeatureBaseline, FeatureStatistic
+
+Array = npt.NDArray[np.float64]
+MAX_ELEMENT_FEATURES: Final = 64
+"""Tensors of rank 1 with at most this many elements get one feature for each element."""
+
+GROUPS: Final[dict[FeatureStatistic, str]] = {
+    FeatureStatistic.MEAN: "level",
+    FeatureStatistic.STD: "spread",
+    FeatureStatistic.MIN: "range",
+    FeatureStatistic.MAX: "range",
+    FeatureStatistic.ZERO_SHARE: "sparsity",
+    FeatureStatistic.ROUGHNESS: "texture",
+}
+"""The group under which an alert names a feature."""
+
+
+def _roughness(rows: Array) -> Array:
+    return np.abs(np.diff(rows, axis=1)).mean(axis=1) if rows.shape[1] > 1 else np.zeros(len(rows))
+
+
+STATISTICS: Final[dict[FeatureStatistic, Callable[[Array], Array]]] = {
+    FeatureStatistic.MEAN: lambda rows: rows.mean(axis=1),
+    FeatureStatistic.STD: lambda rows: rows.std(axis=1),
+    FeatureStatistic.MIN: lambda rows: rows.min(axis=1),
+    FeatureStatistic.MAX: lambda rows: rows.max(axis=1),
+    FeatureStatistic.ZERO_SHARE: lambda rows: (rows == 0).mean(axis=1),
+    FeatureStatistic.ROUGHNESS: _roughness,
+}
+
+
+def compute(feature: FeatureBaseline, batch: npt.NDArray[np.generic]) -> Array:
+    """The feature's value for each sample of a batch of real-valued inputs, shape [n, ...] -> [n]."""
+    rows = np.asarray(batch, np.float64).reshape(len(batch), -1)
+    if feature.statistic is FeatureStatistic.ELEMENT:
+        return rows[:, feature.index or 0]
+    return STATISTICS[feature.statistic](rows)
+
+
+def bin_indices(feature: FeatureBaseline, values: Array) -> npt.NDArray[np.intp]:
+    """The bin of each finite value: bin i holds edges[i-1] < value <= edges[i]."""
+    return np.searchsorted(np.asarray(feature.edges), values, side="left")
+
+
+def make_baselines(tensor: str, batch: npt.NDArray[np.generic]) -> tuple[FeatureBaseline, ...]:
+    """Reference histograms of every feature of one input tensor, from real-valued samples [n, ...]."""
+    rows = np.asarray(batch, np.float64).reshape(len(batch), -1)
+    if batch.ndim == 2 and rows.shape[1] <= MAX_ELEMENT_FEATURES:
+        return tuple(
+            _baseline(f"{tensor}[{i}]", f"{tensor}[{i}]", tensor, FeatureStatistic.ELEMENT, rows[:, i], i)
+            for i in range(rows.shape[1])
+        )
+    return tuple(
+        _baseline(f"{tensor}.{statistic}", GROUPS[statistic], tensor, statistic, calculate(rows))
+        for statistic, calculate in STATISTICS.items()
+    )
+
+
+def _baseline(
+    name: str, group: str, tensor: str, statistic: FeatureStatistic, values: Array, index: int | None = None
+) -> FeatureBaseline:
+    edges = np.quantile(values, np.arange(1, BINS) / BINS)
+    counts = np.bincount(np.searchsorted(edges, values, side="left"), minlength=BINS)
+    return FeatureBaseline(
+        name=name,
+        group=group,
+        tensor=tensor,
+        statistic=statistic,
+        index=index,
+        edges=_floats(edges),
+        counts=tuple(int(count) for count in counts),
+        low=float(values.min()),
+        high=float(values.max()),
+    )
+
+
+def _floats(values: Sequence[float] | Array) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
