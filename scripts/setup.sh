@@ -46,7 +46,12 @@ system_package() { # NAME PROOF PURPOSE : install a Debian package unless the co
 
 python=${PYTHON:-python3.11}
 
-digest_of() { cat "$@" | sha256sum | cut -d' ' -f1; }
+made_from() { # LOCK : the digest of all an environment depends on; other tools' settings do not count
+    {
+        cat "$1"
+        "$python" -c 'import tomllib; t = tomllib.load(open("pyproject.toml", "rb")); print(t["project"], t["tool"]["hatch"])'
+    } | sha256sum | cut -d' ' -f1
+}
 
 prune() { # ENVIRONMENT LOCK : remove what the lock no longer names
     local extra
@@ -61,7 +66,7 @@ prune() { # ENVIRONMENT LOCK : remove what the lock no longer names
 
 environment() { # DIRECTORY LOCK COST : a virtual environment with exactly the locked packages and this checkout
     local directory=$1 lock=$2 cost=$3 stamp="$1/.made-from" digest
-    digest=$(digest_of "$lock" pyproject.toml)
+    digest=$(made_from "$lock")
     if [ "$(cat "$stamp" 2>/dev/null)" = "$digest" ]; then return; fi
     if [ -e "$stamp" ]; then
         say "bringing $directory up to date with $lock"
