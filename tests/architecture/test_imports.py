@@ -7,8 +7,9 @@ import pkgutil
 import subprocess
 import sys
 
-import edge_contracts
 import pytest
+
+import edge_contracts
 
 TRAINING = {"keras", "onnx", "onnx2tf", "sklearn", "tensorflow", "tf2onnx", "tf_keras"}
 ENGINES = {"ai_edge_litert", "onnxruntime", "tflite_micro", "tflite_runtime"}
