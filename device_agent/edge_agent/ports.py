@@ -78,7 +78,7 @@ class SelfTest:
 
 @dataclass(frozen=True)
 class ServingHealth:
-    """Live traffic on the active release since it was activated."""
+    """Live traffic on the active release since it was activated. `requests` counts those answered."""
 
     requests: int
     errors: int
@@ -88,6 +88,8 @@ class ServingHealth:
     distinct_answers: int
     """Different top classes (or rounded outputs) seen, counted up to 2: 1 after many requests is a constant model."""
     p99_ms: float | None
+    distinct_inputs: int = 2
+    """Different inputs seen, counted up to 2: one input asked again and again rightly has one answer."""
 
 
 class Serving(Protocol):
@@ -109,7 +111,7 @@ class Serving(Protocol):
         warm as `standby`. Raises ModelFailed if there is no candidate."""
 
     def swap_back(self) -> bool:
-        """The standby answers again, at once. False if none is warm: then `prepare` the previous release and activate."""
+        """The standby answers again, at once. False if none is warm: `prepare` the previous release and activate."""
 
     def settle(self) -> None:
         """The active release is committed: the standby may be stopped. Idempotent."""
