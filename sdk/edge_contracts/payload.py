@@ -23,7 +23,12 @@ _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Payload:
-    """A model file and its golden data: an `.npz` with arrays `input_<i>` and `output_<i>` (batch first)."""
+    """A model file and its golden data: an `.npz` with arrays `input_<i>` and `output_<i>`, samples first.
+
+    They hold stored values, as the model file takes and gives them (int8 where its tensors are int8): inputs are fed
+    as they are, outputs are turned into real values by the `Quantization` of their `TensorSpec` before comparing.
+    A file with a fixed batch of 1 is fed sample by sample.
+    """
 
     model: bytes
     golden: bytes
