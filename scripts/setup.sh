@@ -30,7 +30,7 @@ system_package() { # NAME PROOF PURPOSE : install a Debian package unless the co
     if ! command -v apt-get >/dev/null; then
         fail "$name is missing ($purpose). Install it with this system's package manager and run make again."
     fi
-    if [ "$(id -u)" -ne 0 ] && ! sudo -v; then
+    if [ "$(id -u)" -ne 0 ] && ! { command -v sudo >/dev/null && sudo -v; }; then
         fail "$name is missing ($purpose). Ask an administrator for: apt-get install --no-install-recommends $name"
     fi
     say "installing the system package $name ($purpose)"
