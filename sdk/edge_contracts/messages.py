@@ -1,4 +1,4 @@
-"""The messages between device and server other than windows. Each carries (boot, sequence) where it must be counted once."""
+"""The messages between device and server other than windows; (boot, sequence) marks those that count once."""
 
 from __future__ import annotations
 

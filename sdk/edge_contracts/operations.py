@@ -118,7 +118,7 @@ class NewArtifact(Wire):
 
 
 class NewRelease(Wire):
-    """A release: the exact manifest bytes (base64 in JSON) and the publisher's signed targets metadata that lists it."""
+    """A release: the exact manifest bytes (base64 in JSON) and the publisher's signed targets that list it."""
 
     manifest: bytes
     targets: str

@@ -24,7 +24,7 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True)
 class Topic:
-    """One row: `suffix` follows `ef/v1/{tenant}/{device}/`; `expiry` in seconds (MQTT 5 message expiry), None for never."""
+    """One row: `suffix` follows `ef/v1/{tenant}/{device}/`; `expiry` is MQTT 5's, in seconds, None for never."""
 
     suffix: str
     message: type[Wire]

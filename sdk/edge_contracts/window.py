@@ -119,7 +119,7 @@ def latency_bin(microseconds: float) -> int:
 
 
 def latency_quantile(latency: tuple[int, ...], q: float) -> float:
-    """The q-quantile in microseconds: the upper edge of its bin (a bound, never better than the truth); NaN if empty."""
+    """The q-quantile in microseconds: the upper edge of its bin, so never better than the truth; NaN if empty."""
     total = sum(latency)
     if not total:
         return math.nan

@@ -11,8 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 class Wire(BaseModel):
     """A frozen message. Fields a newer version added survive decoding and encoding."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", ser_json_inf_nan="strings", val_json_bytes="base64",
-                              ser_json_bytes="base64")
+    model_config = ConfigDict(
+        frozen=True, extra="allow", ser_json_inf_nan="strings", val_json_bytes="base64", ser_json_bytes="base64"
+    )
 
 
 def _aware(value: datetime) -> datetime:

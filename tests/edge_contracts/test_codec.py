@@ -9,12 +9,12 @@ import cbor2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.edge_contracts.messages_examples import EXAMPLES
 
 from edge_contracts.codec import MAX_MESSAGE_BYTES, MAX_PLAIN_BYTES, decode, encode
 from edge_contracts.errors import Malformed
 from edge_contracts.messages import Ack, Desired, Heartbeat
 from edge_contracts.topics import TOPICS
+from tests.edge_contracts.messages_examples import EXAMPLES
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -11,7 +11,6 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from securesystemslib.signer import CryptoSigner
-from tests.edge_contracts.trust_case import MODEL, NOW, TrustCase, ref
 
 from edge_contracts.assignments import director_key_bytes, open_assignment, read_director_key, sign_assignment
 from edge_contracts.errors import Malformed, Refused
@@ -21,6 +20,7 @@ from edge_contracts.manifest import MAX_MANIFEST_BYTES, read_manifest
 from edge_contracts.payload import Payload, pack_payload, unpack_payload
 from edge_contracts.reasons import Reason
 from edge_contracts.verification import verify_artifact, verify_assignment, verify_release
+from tests.edge_contracts.trust_case import MODEL, NOW, TrustCase, ref
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.edge_contracts.messages_examples import EXAMPLES
 
 from edge_contracts.window import (
     LATENCY_BINS,
@@ -19,6 +18,7 @@ from edge_contracts.window import (
     latency_quantile,
     merge,
 )
+from tests.edge_contracts.messages_examples import EXAMPLES
 
 EXAMPLE = EXAMPLES["tw"]
 counts = st.integers(0, 1000)

@@ -63,7 +63,7 @@ class TrustCase:
     director: CryptoSigner = field(default_factory=CryptoSigner.generate_ed25519)
     hpke: X25519PrivateKey = field(default_factory=X25519PrivateKey.generate)
     key: bytes = field(default_factory=new_key)
-    payload: Payload = Payload(model=b"m" * 70_000, golden=b"g" * 500)
+    payload: Payload = field(default_factory=lambda: Payload(model=b"m" * 70_000, golden=b"g" * 500))
 
     def __post_init__(self) -> None:
         self.manifest = Manifest(
