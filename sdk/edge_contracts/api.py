@@ -19,7 +19,7 @@ ASSIGNMENT_PATH: Final = "/v1/device/assignment"
 METADATA_PATH: Final = "/v1/device/metadata/"
 """TUF metadata: `1.root.json`, `timestamp.json`, `7.snapshot.json`, `4.targets.json`."""
 TARGETS_PATH: Final = "/v1/device/targets/"
-"""TUF targets that are not artifacts (manifests, the director's key), by consistent-snapshot name `<dir>/<sha256>.<file>`."""
+"""TUF targets other than artifacts (manifests, the director's key): `<dir>/<sha256>.<file>` (consistent snapshot)."""
 ARTIFACTS_PATH: Final = "/v1/device/artifacts/"
 """GET `<sha256 hex>`: ciphertext, with byte ranges (RFC 9110, section 14)."""
 
