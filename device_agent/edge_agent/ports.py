@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from edge_contracts.ids import ModelName
+from edge_contracts.ids import DeploymentId, ModelName
+from edge_contracts.lifecycle import Outcome, State
 from edge_contracts.manifest import EngineNeeds, FileRef, Manifest, Variant
 from edge_contracts.payload import Payload
 from edge_contracts.reasons import Reason
@@ -157,6 +158,27 @@ class Observer(Protocol):
 
     def failed(self, release: Release, error: Exception) -> None:
         """A valid request was not answered."""
+
+
+class Reports(Protocol):
+    """Where the transitions of a deployment go: kept until the server has confirmed them, across restarts."""
+
+    def deployment(
+        self,
+        deployment: DeploymentId,
+        model: ModelName,
+        version: int,
+        state: State,
+        *,
+        outcome: Outcome | None = None,
+        reason: Reason | None = None,
+        detail: str = "",
+        progress: float | None = None,
+    ) -> None:
+        """Queue one report; returns once it is stored. Never raises: with a full disk it is held in memory.
+
+        Not idempotent: each call is a report of its own. `progress` is 0..1; `detail` is cut to what fits.
+        """
 
 
 class EngineCensus(Protocol):
