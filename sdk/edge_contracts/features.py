@@ -1,4 +1,4 @@
-"""Features of one request's input, the same code for the baseline (converter) and the live count (device). Needs NumPy.
+"""Features of one request, the same code for the baseline (converter) and the live count (device). Needs NumPy.
 
 The only module of the contracts that computes on arrays: a feature must mean the same on both sides.
 """
@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from edge_contracts.manifest import BINS, FeatureBaseline, FeatureStatistic
+from edge_contracts.manifest import BINS, CONFIDENCE_BINS, FeatureBaseline, FeatureStatistic
 
 Array = npt.NDArray[np.float64]
 MAX_ELEMENT_FEATURES: Final = 64
@@ -53,6 +53,29 @@ def compute(feature: FeatureBaseline, batch: npt.NDArray[np.generic]) -> Array:
 def bin_indices(feature: FeatureBaseline, values: Array) -> npt.NDArray[np.intp]:
     """The bin of each finite value: bin i holds edges[i-1] < value <= edges[i]."""
     return np.searchsorted(np.asarray(feature.edges), values, side="left")
+
+
+def top_classes(outputs: npt.NDArray[np.generic]) -> tuple[npt.NDArray[np.intp], Array]:
+    """The class given to each sample and its probability, from a classifier's real-valued output [n, ...] -> [n], [n].
+
+    A single value is the probability of class 1 of two. A row that cannot be probabilities (values outside 0..1, or a
+    sum more than a tenth away from 1, which no quantised softmax shows) is taken for logits: softmax, or sigmoid.
+    Non-finite rows must be left out before.
+    """
+    rows = np.asarray(outputs, np.float64).reshape(len(outputs), -1)
+    if rows.shape[1] == 1:
+        rows = np.where((rows < 0) | (rows > 1), 1 / (1 + np.exp(-np.clip(rows, -500, 500))), rows)
+        rows = np.concatenate([1 - rows, rows], axis=1)
+    likely = (rows.min(axis=1) >= -0.01) & (rows.max(axis=1) <= 1.01) & (np.abs(rows.sum(axis=1) - 1) <= 0.1)
+    powers = np.exp(rows - rows.max(axis=1, keepdims=True))
+    probabilities = np.where(likely[:, None], rows, powers / powers.sum(axis=1, keepdims=True))
+    return probabilities.argmax(axis=1), probabilities.max(axis=1)
+
+
+def confidence_counts(probabilities: Array) -> tuple[int, ...]:
+    """How many top-class probabilities fall into each of the 64 bins of equal width."""
+    bins = np.clip((probabilities * CONFIDENCE_BINS).astype(np.intp), 0, CONFIDENCE_BINS - 1)
+    return tuple(int(count) for count in np.bincount(bins, minlength=CONFIDENCE_BINS))
 
 
 def make_baselines(tensor: str, batch: npt.NDArray[np.generic]) -> tuple[FeatureBaseline, ...]:
