@@ -1,0 +1,1 @@
+"""What acts: database, files, keys, broker. Each translates foreign errors into those of `errors.py`."""

@@ -1,0 +1,1 @@
+"""What decides: pure functions on values, without clock, disk, network or log."""

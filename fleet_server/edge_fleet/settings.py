@@ -1,0 +1,109 @@
+"""The server's settings: one frozen value, read once from TOML and the command line. Every field has a default."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edge_contracts.ids import TenantId
+from edge_fleet.errors import CannotStart
+
+SETTINGS_FILE: Final = "server.toml"
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+"""0 lets the system choose a free one."""
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OperatorDoor(_Section):
+    """Where operators and the dashboard come in: plain HTTP, so on this machine only unless a proxy adds TLS."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+
+
+class DeviceDoor(_Section):
+    """Where devices come in: HTTPS with client certificates."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8443
+
+
+class Broker(_Section):
+    """The Mosquitto that this server starts for itself."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8883
+    program: str = "mosquitto"
+
+
+class Trust(_Section):
+    """How long the online signatures hold. The timestamp is renewed when half of its time has passed."""
+
+    timestamp_seconds: Seconds = 86400.0
+    snapshot_seconds: Seconds = 7 * 86400.0
+    assignment_seconds: Seconds = 7 * 86400.0
+    certificate_seconds: Seconds = 365 * 86400.0
+
+
+class Rhythm(_Section):
+    """How often the background services look, and when a device counts as silent."""
+
+    scheduler_seconds: Seconds = 2.0
+    drift_seconds: Seconds = 10.0
+    silent_after_seconds: Seconds = 180.0
+
+
+class Settings(_Section):
+    """Everything the composition root needs to know. `names` are what devices and browsers may call this server;
+    the first is told to devices."""
+
+    data: Path
+    tenant: TenantId = TenantId("default")
+    names: Annotated[tuple[str, ...], Field(min_length=1, max_length=32)] = ("localhost", "127.0.0.1")
+    database: str | None = None
+    """An SQLAlchemy URL; absent means SQLite in the data folder."""
+    operator_door: OperatorDoor = OperatorDoor()
+    device_door: DeviceDoor = DeviceDoor()
+    broker: Broker = Broker()
+    trust: Trust = Trust()
+    rhythm: Rhythm = Rhythm()
+
+
+def read_settings(data: Path | None, config: Path | None, overrides: dict[str, dict[str, Any]]) -> Settings:
+    """The settings from `config` (or `server.toml` in the data folder, if there), then `overrides` by section.
+
+    Raises:
+        CannotStart: no data folder named, or the file is missing, not TOML, or has a wrong or unknown setting.
+    """
+    path = config or (data / SETTINGS_FILE if data else None)
+    if path is None:
+        raise CannotStart("no-data-folder", "Neither a data folder nor a settings file is named", "Add --data DIR.")
+    fields = _read_toml(path) if config or path.exists() else {}
+    for section, values in overrides.items():
+        fields[section] = {**fields.get(section, {}), **values}
+    if data is not None:
+        fields["data"] = data
+    fields["data"] = (path.parent / Path(fields.get("data", "."))).resolve()
+    try:
+        return Settings.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise CannotStart("settings-invalid", f"{path}: {place}: {first['msg']}", "Correct this setting.") from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CannotStart("settings-unreadable", f"{path}: {error.strerror}", "Name an existing file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CannotStart("settings-invalid", f"{path} is not TOML: {error}", "Correct the file.") from error
