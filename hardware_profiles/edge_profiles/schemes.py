@@ -1,0 +1,47 @@
+"""The numeric schemes a profile may ask for, by engine, in the words the manifest uses."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, Literal
+
+from edge_contracts.manifest import Accelerator, Engine
+
+Format = Literal["tflite", "onnx"]
+
+
+class Scheme(StrEnum):
+    """How numbers are kept in a variant."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    """Weights in half precision; inputs and outputs stay float32."""
+    DYNAMIC = "dynamic"
+    """int8 weights, float activations."""
+    INT8 = "int8"
+    """TFLite: per-channel int8 weights, int8 activations, int8 inputs and outputs."""
+    QDQ_U8S8 = "qdq-u8s8"
+    """ONNX QDQ: uint8 activations, per-channel int8 weights."""
+    QDQ_S8S8 = "qdq-s8s8"
+    """ONNX QDQ: int8 activations, per-channel int8 weights."""
+    QDQ_U16S8 = "qdq-u16s8"
+    """ONNX QDQ: uint16 activations, per-channel int8 weights."""
+
+
+FORMATS: Final[dict[Engine, Format]] = {
+    Engine.ONNXRUNTIME: "onnx",
+    Engine.LITERT: "tflite",
+    Engine.TFLITE_MICRO: "tflite",
+    Engine.VELA: "tflite",
+}
+"""The model format each engine reads."""
+
+SCHEMES: Final[dict[tuple[Engine, Accelerator], tuple[Scheme, ...]]] = {
+    (Engine.ONNXRUNTIME, Accelerator.CPU): (Scheme.FP32, Scheme.FP16, Scheme.QDQ_U8S8, Scheme.QDQ_S8S8),
+    (Engine.ONNXRUNTIME, Accelerator.QNN_HTP): (Scheme.QDQ_U8S8, Scheme.QDQ_U16S8),
+    (Engine.LITERT, Accelerator.CPU): (Scheme.FP32, Scheme.FP16, Scheme.DYNAMIC, Scheme.INT8),
+    (Engine.LITERT, Accelerator.GPU): (Scheme.FP32, Scheme.FP16, Scheme.INT8),
+    (Engine.TFLITE_MICRO, Accelerator.MCU): (Scheme.FP32, Scheme.INT8),
+    (Engine.VELA, Accelerator.ETHOS_U): (Scheme.INT8,),
+}
+"""The pairs of engine and accelerator there are, each with what it runs."""
