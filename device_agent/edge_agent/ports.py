@@ -46,6 +46,10 @@ class InvalidRequest(AgentError):
     """An inference request does not fit the signed tensor signature. Reaction: 400 with the sentence."""
 
 
+class UnknownModel(InvalidRequest):
+    """The model or version asked for is not the one that answers. Reaction: 404 with the sentence."""
+
+
 @dataclass(frozen=True)
 class Release:
     """A release as the device holds it: manifest, chosen variant and decrypted payload."""
@@ -75,6 +79,8 @@ class SelfTest:
     fallback: bool
     coverage: float | None
     load_ms: float
+    device: str = ""
+    """What the accelerator is on this machine, as far as the engine says: `software Vulkan`, `Hexagon simulator`."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +139,10 @@ class Serving(Protocol):
         """Live traffic since the active release was activated; cheap."""
 
     def infer(self, model: ModelName, version: int | None, inputs: Tensors) -> Answer:
-        """Answer one request. Raises InvalidRequest, NotReady, ModelFailed (for this request only)."""
+        """Answer one request: inputs in the model's own type, or FP32 real values (see `core.tensors`).
+
+        Raises InvalidRequest (UnknownModel for another model or version), NotReady, ModelFailed (this request only).
+        """
 
     def close(self) -> None:
         """Stop every worker."""
@@ -141,7 +150,8 @@ class Serving(Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """Outputs by name, and which model bytes made them."""
+    """Outputs by name in the model's own type (`core.tensors.to_real` gives real values), and which model bytes made
+    them. `latency_us` is the engine's own time: no queue, no transport."""
 
     outputs: Tensors
     release: Release

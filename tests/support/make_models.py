@@ -26,9 +26,12 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from sklearn.datasets import load_digits
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from edge_agent.adapters import engines
+
 SEED = 7
 SAMPLES = 64
 OUT = Path(__file__).with_name("models")
+ADDITION = Path(engines.__file__).with_name("addition.tflite")
 DTYPES = {"float32": "FP32", "int8": "INT8", "uint8": "UINT8"}
 
 
@@ -64,6 +67,12 @@ def tflite(model: keras.Model, data: np.ndarray, form: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=module.call)
         return converted(tf.lite.TFLiteConverter.from_saved_model(folder), data, form)
+
+
+def addition() -> bytes:
+    """The model with which the agent finds out whether a GPU works: four numbers, doubled."""
+    call = tf.function(lambda x: x + x).get_concrete_function(tf.TensorSpec((1, 4), tf.float32, name="x"))
+    return tf.lite.TFLiteConverter.from_concrete_functions([call]).convert()
 
 
 def converted(converter: tf.lite.TFLiteConverter, data: np.ndarray, form: str) -> bytes:
@@ -189,6 +198,7 @@ def main() -> None:
         "digits-fp32-broken.onnx": float_onnx(broken, None).SerializeToString(),
         "digits-blank-nan.onnx": float_onnx(model, 1, by_mean=True).SerializeToString(),
     }
+    ADDITION.write_bytes(addition())
     OUT.mkdir(exist_ok=True)
     specs, outputs = {}, {}
     for name, data in files.items():
