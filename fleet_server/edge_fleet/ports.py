@@ -36,8 +36,8 @@ class Incoming:
     topic: str
     payload: bytes
     retained: bool
-    receipt: tuple[int, int]
-    """Packet id and quality of service."""
+    receipt: tuple[int, int, int]
+    """Connection, packet id, quality of service."""
 
 
 class MessageLink(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -22,24 +23,26 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class OperatorDoor(_Section):
+class _Listener(_Section):
+    host: str = "127.0.0.1"
+    port: Port
+
+
+class OperatorDoor(_Listener):
     """Where operators and the dashboard come in: plain HTTP, so on this machine only unless a proxy adds TLS."""
 
-    host: str = "127.0.0.1"
     port: Port = 8080
 
 
-class DeviceDoor(_Section):
+class DeviceDoor(_Listener):
     """Where devices come in: HTTPS with client certificates."""
 
-    host: str = "127.0.0.1"
     port: Port = 8443
 
 
-class Broker(_Section):
+class Broker(_Listener):
     """The Mosquitto that this server starts for itself."""
 
-    host: str = "127.0.0.1"
     port: Port = 8883
     program: str = "mosquitto"
 
@@ -76,9 +79,23 @@ class Settings(_Section):
     trust: Trust = Trust()
     rhythm: Rhythm = Rhythm()
 
+    def as_toml(self) -> str:
+        """What differs from the defaults in a way that must not be lost, as a settings file for the data folder."""
+        listeners: dict[str, _Listener] = {
+            "operator_door": self.operator_door,
+            "device_door": self.device_door,
+            "broker": self.broker,
+        }
+        lines = [f"tenant = {json.dumps(self.tenant)}", f"names = {json.dumps(self.names)}"]
+        if self.database is not None:
+            lines.append(f"database = {json.dumps(self.database)}")
+        for section, listener in listeners.items():
+            lines += ["", f"[{section}]", f"host = {json.dumps(listener.host)}", f"port = {listener.port}"]
+        return "\n".join(lines) + "\n"
 
-def read_settings(data: Path | None, config: Path | None, overrides: dict[str, dict[str, Any]]) -> Settings:
-    """The settings from `config` (or `server.toml` in the data folder, if there), then `overrides` by section.
+
+def read_settings(data: Path | None, config: Path | None, overrides: dict[str, Any]) -> Settings:
+    """The settings from `config` (or `server.toml` in the data folder, if there), then `overrides`, sections merged.
 
     Raises:
         CannotStart: no data folder named, or the file is missing, not TOML, or has a wrong or unknown setting.
@@ -87,8 +104,8 @@ def read_settings(data: Path | None, config: Path | None, overrides: dict[str, d
     if path is None:
         raise CannotStart("no-data-folder", "Neither a data folder nor a settings file is named", "Add --data DIR.")
     fields = _read_toml(path) if config or path.exists() else {}
-    for section, values in overrides.items():
-        fields[section] = {**fields.get(section, {}), **values}
+    for name, value in overrides.items():
+        fields[name] = {**fields.get(name, {}), **value} if isinstance(value, dict) else value
     if data is not None:
         fields["data"] = data
     fields["data"] = (path.parent / Path(fields.get("data", "."))).resolve()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, String
+from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from edge_contracts.assignments import Kind
+from edge_contracts.assignments import Assignment
 from edge_contracts.ids import DeploymentId, DeviceId, Digest, ModelName, VariantName
-from edge_fleet.records.columns import Row
+from edge_fleet.records.columns import ModelColumn, Row
 
 
 class ReleaseRow(Row):
@@ -46,16 +46,9 @@ class AssignmentRow(Row):
     """
 
     __tablename__ = "assignments"
-    __table_args__ = (Index("ix_assignments_unannounced", "announced"),)
 
     device: Mapped[DeviceId] = mapped_column(ForeignKey("devices.id"), primary_key=True)
     deployment: Mapped[DeploymentId]
-    kind: Mapped[Kind]
-    model: Mapped[ModelName]
-    version: Mapped[int]
-    variant: Mapped[VariantName]
     counter: Mapped[int]
-    envelope: Mapped[bytes] = mapped_column(LargeBinary)
-    issued: Mapped[datetime]
-    expires: Mapped[datetime]
-    announced: Mapped[bool] = mapped_column(default=False)
+    statement: Mapped[Assignment] = mapped_column(ModelColumn(Assignment))
+    announced: Mapped[bool] = mapped_column(default=False, index=True)

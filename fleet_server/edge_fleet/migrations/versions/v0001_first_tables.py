@@ -159,19 +159,13 @@ def upgrade() -> None:
         "assignments",
         sa.Column("device", sa.String(length=64), nullable=False),
         sa.Column("deployment", sa.String(length=64), nullable=False),
-        sa.Column("kind", sa.String(length=32), nullable=False),
-        sa.Column("model", sa.String(length=64), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("variant", sa.String(length=64), nullable=False),
         sa.Column("counter", sa.Integer(), nullable=False),
-        sa.Column("envelope", sa.LargeBinary(), nullable=False),
-        sa.Column("issued", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("expires", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("statement", sa.JSON(), nullable=False),
         sa.Column("announced", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["device"], ["devices.id"], name=op.f("fk_assignments_device")),
         sa.PrimaryKeyConstraint("device", name=op.f("pk_assignments")),
     )
-    op.create_index("ix_assignments_unannounced", "assignments", ["announced"], unique=False)
+    op.create_index(op.f("ix_assignments_announced"), "assignments", ["announced"], unique=False)
     op.create_table(
         "certificates",
         sa.Column("serial", sa.String(length=40), nullable=False),
@@ -259,7 +253,7 @@ def downgrade() -> None:
     op.drop_table("deployments")
     op.drop_index(op.f("ix_certificates_device"), table_name="certificates")
     op.drop_table("certificates")
-    op.drop_index("ix_assignments_unannounced", table_name="assignments")
+    op.drop_index(op.f("ix_assignments_announced"), table_name="assignments")
     op.drop_table("assignments")
     op.drop_index(op.f("ix_artifacts_digest"), table_name="artifacts")
     op.drop_table("artifacts")

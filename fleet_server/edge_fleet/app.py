@@ -1,0 +1,170 @@
+"""The composition root: makes the server's parts from its settings, runs them, and lets go of them in order."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from socket import socket
+from typing import Final
+
+from edge_contracts.operations import NewOperatorToken, OperatorToken, Scope
+from edge_fleet.adapters import authority, doors, online_keys, vault
+from edge_fleet.adapters.broker import SERVER_USER, BrokerFiles, Mosquitto
+from edge_fleet.adapters.database import Database, sqlite_url
+from edge_fleet.adapters.files import write_whole
+from edge_fleet.adapters.folder import DataFolder
+from edge_fleet.adapters.mqtt import PahoLink
+from edge_fleet.adapters.server_identity import ServerIdentity, renew_server_identity
+from edge_fleet.api.operator_door import operator_door
+from edge_fleet.errors import CannotStart
+from edge_fleet.fleet import Addresses, Fleet
+from edge_fleet.ports import Background
+from edge_fleet.services.announcements import Announcements
+from edge_fleet.services.assignments import Assignments
+from edge_fleet.services.background import BackgroundServices
+from edge_fleet.services.changes import Changes
+from edge_fleet.services.tokens import make_operator_token
+from edge_fleet.settings import SETTINGS_FILE, Settings
+
+_log = logging.getLogger(__name__)
+
+FIRST_ADMIN: Final = "first-admin"
+FIRST_ADMIN_SECONDS: Final = 365 * 86400
+LEAST_FREE_BYTES: Final = 64 * 1024 * 1024
+
+
+def now() -> datetime:
+    """The system's clock."""
+    return datetime.now(UTC)
+
+
+def background(fleet: Fleet) -> tuple[Background, ...]:
+    """Every service that has a thread of its own."""
+    return (Announcements(fleet.database, fleet.link),)
+
+
+def initialise(settings: Settings) -> OperatorToken:
+    """Make a data folder: keys, authority, database, settings file. Returns the first admin's token, shown only now.
+
+    An interrupted set-up is continued; what is there is kept.
+
+    Raises:
+        CannotStart: it was set up before. NoSpace: the disk is full.
+    """
+    folder = DataFolder(settings.data)
+    if folder.initialised:
+        message = f"{folder.root} is set up already"
+        raise CannotStart("already-initialised", message, "Start it with `edge-sdk server up`, or name another folder.")
+    folder.create()
+    with folder.locked():
+        _check_space(folder)
+        online_keys.make_online_keys(folder.keys)
+        vault.make_kek(folder.keys)
+        authority.make_authority(folder.keys, folder.certificates, settings.tenant, now())
+        _write_settings(folder, settings)
+        database = _open_database(settings, folder)
+        database.migrate()
+        request = NewOperatorToken(name=FIRST_ADMIN, scopes=frozenset({Scope.ADMIN}), valid_seconds=FIRST_ADMIN_SECONDS)
+        with database.write() as session:
+            token = make_operator_token(session, request, "set-up", now())
+        database.close()
+        write_whole(folder.root / "initialised", b"1\n")
+    return token
+
+
+def run(settings: Settings, ready: Callable[[Addresses], None]) -> None:
+    """Run the server until SIGTERM or SIGINT; `ready` is called once everything answers.
+
+    Raises:
+        CannotStart: the folder is not set up or in use, a port is taken, there is no broker, keys are damaged.
+    """
+    folder = DataFolder(settings.data)
+    if not folder.initialised:
+        message = f"{folder.root} is not a fleet server's data folder"
+        raise CannotStart("not-initialised", message, "Make one with `edge-sdk server init --data DIR`.")
+    with folder.locked():
+        _check_space(folder)
+        sockets = _bind(settings)
+        with _assembled(settings, folder, sockets) as (fleet, _identity), BackgroundServices(background(fleet)):
+            doors.serve(
+                [doors.Door(operator_door(fleet), sockets.operator)],
+                lambda: ready(fleet.addresses),
+            )
+
+
+@dataclass(frozen=True)
+class _Sockets:
+    operator: socket
+    device: socket
+    broker_port: int
+
+
+def _bind(settings: Settings) -> _Sockets:
+    """Take all three ports first: if one is in use, nothing has started yet."""
+    operator_door_, device_door_, broker = settings.operator_door, settings.device_door, settings.broker
+    operator = doors.bind("operator door", operator_door_.host, operator_door_.port, "--operator-port")
+    device = doors.bind("device door", device_door_.host, device_door_.port, "--device-port")
+    with doors.bind("broker", broker.host, broker.port, "--broker-port") as probe:
+        return _Sockets(operator, device, probe.getsockname()[1])
+
+
+@contextmanager
+def _assembled(settings: Settings, folder: DataFolder, sockets: _Sockets) -> Iterator[tuple[Fleet, ServerIdentity]]:
+    database = _open_database(settings, folder)
+    database.migrate()
+    issuer = authority.load_authority(folder.keys, folder.certificates)
+    signers = online_keys.load_online_keys(folder.keys)
+    safe = vault.load_vault(folder.keys)
+    hosts = (*settings.names, *({settings.broker.host} - set(settings.names)))
+    identity = renew_server_identity(issuer, folder.keys, folder.certificates, SERVER_USER, hosts, now())
+    revoked = folder.certificates / "revoked.pem"
+    write_whole(revoked, issuer.revocation_list((), now()))
+    files = BrokerFiles(folder.broker, identity.authority, identity.certificate, identity.key, revoked)
+    broker = Mosquitto(settings.broker.program, settings.broker.host, sockets.broker_port, files, settings.tenant)
+    link = PahoLink(broker.host, broker.port, identity.broker_context(), settings.tenant, SERVER_USER)
+    lifetime = timedelta(seconds=settings.trust.assignment_seconds)
+    fleet = Fleet(
+        settings=settings,
+        addresses=_addresses(settings, sockets),
+        database=database,
+        clock=now,
+        changes=Changes(),
+        link=link,
+        assignments=Assignments(settings.tenant, signers.director, safe, lifetime),
+    )
+    try:
+        with broker.running(()), link:
+            yield fleet, identity
+    finally:
+        database.close()
+
+
+def _addresses(settings: Settings, sockets: _Sockets) -> Addresses:
+    name = settings.names[0]
+    return Addresses(
+        operator_url=f"http://{settings.operator_door.host}:{sockets.operator.getsockname()[1]}",
+        device_url=f"https://{name}:{sockets.device.getsockname()[1]}",
+        mqtt_host=name,
+        mqtt_port=sockets.broker_port,
+    )
+
+
+def _open_database(settings: Settings, folder: DataFolder) -> Database:
+    return Database(settings.database or sqlite_url(folder.database))
+
+
+def _check_space(folder: DataFolder) -> None:
+    free = shutil.disk_usage(folder.root).free
+    if free < LEAST_FREE_BYTES:
+        message = f"Only {free // 1024**2} MiB are free on the disk of {folder.root}"
+        raise CannotStart("disk-full", message, f"Free at least {LEAST_FREE_BYTES // 1024**2} MiB and start again.")
+
+
+def _write_settings(folder: DataFolder, settings: Settings) -> None:
+    path = folder.root / SETTINGS_FILE
+    if not path.exists():
+        write_whole(path, settings.as_toml().encode())
