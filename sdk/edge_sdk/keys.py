@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -191,3 +192,61 @@ def _refuse_shared(path: Path) -> None:
         file = path / f"{role}.pem"
         if file.exists() and os.name == "posix" and file.stat().st_mode & 0o077:
             raise BadInput(f"{file} may be read by others", f"Run `chmod 600 {file}` and think about who has seen it.")
+
+
+def algorithm_named(name: str) -> Algorithm:
+    """The algorithm of that name.
+
+    Raises:
+        BadInput: there is none.
+    """
+    try:
+        return Algorithm(name)
+    except ValueError:
+        raise BadInput(f"there is no algorithm {name!r}", f"Known are: {', '.join(Algorithm)}.") from None
+
+
+@dataclass(frozen=True)
+class KeyDescription:
+    """The public half of a key, for people."""
+
+    role: Role
+    keyid: str
+    scheme: str
+
+
+@dataclass(frozen=True)
+class SignedDescription:
+    """Which metadata is signed, and until when it holds."""
+
+    version: int
+    expires: datetime
+
+
+@dataclass(frozen=True)
+class KeysDescription:
+    """What a folder of keys holds."""
+
+    folder: Path
+    encrypted: bool
+    keys: tuple[KeyDescription, ...]
+    root: SignedDescription | None
+    targets: SignedDescription | None
+
+
+def describe(folder: KeyFolder) -> KeysDescription:
+    """What the folder holds; opens no private key.
+
+    Raises:
+        Untrusted: its metadata was changed.
+    """
+    publics = [(role, folder.public(role)) for role in Role]
+    root = folder.root() if folder.root_bytes() is not None else None
+    targets = folder.targets()
+    return KeysDescription(
+        folder=folder.path,
+        encrypted=folder.encrypted,
+        keys=tuple(KeyDescription(role, key.keyid, key.scheme) for role, key in publics),
+        root=SignedDescription(root.signed.version, root.signed.expires) if root else None,
+        targets=SignedDescription(targets.signed.version, targets.signed.expires) if targets else None,
+    )

@@ -1,0 +1,71 @@
+"""The `edge-sdk` command: one module per command or group; this one lists them and ends the program.
+
+Only what parsing needs is imported here; each command imports its work when it runs, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from edge_sdk.cli import alerts, devices, keys, releases, rollouts, server
+from edge_sdk.cli.login import login
+from edge_sdk.cli.publish import publish
+from edge_sdk.cli.telemetry import telemetry
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Convert a model for every kind of device, sign it, roll it out, watch it.",
+)
+
+app.add_typer(keys.app, name="keys")
+app.command()(publish)
+app.add_typer(server.app, name="server")
+app.command()(login)
+app.add_typer(devices.app, name="devices")
+app.add_typer(releases.app, name="releases")
+app.add_typer(rollouts.app, name="rollouts")
+app.command()(telemetry)
+app.add_typer(alerts.app, name="alerts")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(version("edge-sdk"))
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    shown: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; ends with one of `failures.EXIT_CODES`."""
+    from edge_sdk.cli import failures
+
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(failures.INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        failure = failures.explain(error)
+        if failure is None:
+            raise
+        print(f"edge-sdk: {failure.message}", file=sys.stderr)
+        if failure.hint:
+            print(f"  {failure.hint}", file=sys.stderr)
+        sys.exit(failure.code)

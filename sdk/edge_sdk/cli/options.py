@@ -1,0 +1,48 @@
+"""Options that many commands share, and the connection made from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from edge_sdk.client import FleetClient
+    from edge_sdk.keys import Unlock
+
+Server = Annotated[
+    str | None, typer.Option("--server", help="Address of the operator door. Else: EDGE_SDK_SERVER, `edge-sdk login`.")
+]
+Token = Annotated[str | None, typer.Option("--token", help="Operator token. Else: EDGE_SDK_TOKEN, `edge-sdk login`.")]
+Keys = Annotated[Path, typer.Option("--keys", help="Folder of the signing keys; keep it off the server.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+KEYS_FOLDER = Path("edge-keys")
+
+
+def open_client(server: str | None, token: str | None) -> FleetClient:
+    """The client for these options, the environment and the user's file."""
+    from edge_sdk.client import FleetClient
+    from edge_sdk.settings import connection
+
+    return FleetClient(connection(server, token))
+
+
+def passphrase(prompt: str, *, confirm: bool = False) -> str:
+    """The passphrase from EDGE_SDK_PASSPHRASE, or asked for without showing it."""
+    import os
+
+    from edge_sdk.settings import PASSPHRASE_VARIABLE
+
+    given = os.environ.get(PASSPHRASE_VARIABLE)
+    if given is not None:
+        return given
+    return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True))
+
+
+def unlock() -> Unlock:
+    """Asks for the passphrase once, however many keys it opens."""
+    from functools import cache
+
+    return cache(lambda: passphrase("Passphrase of the keys"))

@@ -1,0 +1,49 @@
+"""How values read in tables and on the command line: times, shares, labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from edge_sdk.errors import BadInput
+
+
+def ago(moment: datetime | None) -> str:
+    """How long a moment is past."""
+    if moment is None:
+        return "never"
+    seconds = max(0.0, (datetime.now(UTC) - moment).total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
+def labels_from(texts: Iterable[str]) -> dict[str, str]:
+    """Labels from `NAME=VALUE` texts.
+
+    Raises:
+        BadInput: a text has no `=`.
+    """
+    labels: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise BadInput(f"{text!r} is not a label", "Write --label NAME=VALUE, as in --label site=berlin.")
+        labels[name] = value
+    return labels
+
+
+def shares_from(text: str) -> tuple[float, ...]:
+    """Cumulative shares from percentages, as `10,50,100`.
+
+    Raises:
+        BadInput: not numbers between 0 and 100.
+    """
+    try:
+        shares = tuple(float(part) / 100 for part in text.split(","))
+    except ValueError:
+        shares = ()
+    if not shares or not all(0 < share <= 1 for share in shares):
+        raise BadInput(f"{text!r} is no list of percentages", "Write --waves 10,50,100.")
+    return shares

@@ -1,0 +1,75 @@
+"""A fleet server of our own as a child process: made once, started, watched. Talks to it only by its command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from edge_sdk.children import Child, start_child
+from edge_sdk.errors import BadInput, ChildFailed, SdkError
+
+READY_SECONDS: Final = 60.0
+_INIT_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Ports to listen on; 0 takes a free one, None what the server's settings say."""
+
+    operator: int | None = None
+    device: int | None = None
+    broker: int | None = None
+
+    def arguments(self) -> list[str]:
+        """As the server's command line wants them."""
+        named = {"--operator-port": self.operator, "--device-port": self.device, "--broker-port": self.broker}
+        return [text for flag, port in named.items() if port is not None for text in (flag, str(port))]
+
+
+FREE_PORTS: Final = Ports(0, 0, 0)
+
+
+def make_server(data: Path, names: Sequence[str] = ()) -> dict[str, Any]:
+    """Make the data folder of a server; what it prints, the first admin token among it, shown this once.
+
+    Raises:
+        BadInput, ChildFailed: with the server's own sentence.
+    """
+    command = [sys.executable, "-m", "edge_fleet", "init", "--data", str(data.resolve())]
+    command += [text for name in names for text in ("--name", name)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_INIT_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise ChildFailed(f"making the server took more than {_INIT_SECONDS:.0f} s", "Is the disk full?") from error
+    if done.returncode:
+        raise _sentence(done.stderr)
+    made: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return made
+
+
+def start_server(data: Path, ports: Ports, log: Path) -> tuple[Child, dict[str, Any]]:
+    """Run the server; the child, and where it listens.
+
+    Raises:
+        ChildFailed: it did not come up; the message is the server's own sentence.
+    """
+    command = [sys.executable, "-m", "edge_fleet", "up", "--data", str(data.resolve()), *ports.arguments()]
+    child = start_child("the fleet server", command, log)
+    try:
+        return child, child.ready(READY_SECONDS)
+    except BaseException:
+        child.stop()
+        raise
+
+
+def _sentence(stderr: str) -> SdkError:
+    if "No module named edge_fleet" in stderr:
+        return BadInput("the fleet server is not installed here", "Run `pip install 'edge-sdk[server]'`.")
+    lines = [line.strip() for line in stderr.strip().splitlines() if line.strip()]
+    message = lines[0] if lines else "the server ended without a word"
+    return ChildFailed(message, " ".join(lines[1:3]))
