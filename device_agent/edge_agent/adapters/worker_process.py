@@ -1,0 +1,215 @@
+"""One worker process as the agent sees it: started, asked, killed. What happens in it comes out as an error here."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+from edge_agent.adapters.frames import BadFrame, Closed, Frame, Kind, receive, send_fields, send_tensors, tensors_of
+from edge_agent.adapters.worker_orders import Failure, Order, Report, WorkerFaults
+from edge_agent.core.tensors import Array
+from edge_agent.ports import AgentError, ModelFailed, Release
+from edge_contracts.manifest import Accelerator
+from edge_contracts.reasons import Reason
+
+TAIL_BYTES: Final = 8192
+_TAIL_LINES: Final = 4
+_SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+_ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""NumPy's own thread pool would only cost memory: the engine does the work, with the threads the variant says."""
+_CHATTER: Final = re.compile(r"^(INFO|WARNING|W0000|I0000|E0000)\b|^\s*$|LIBNATIVE")
+_OUT_OF_MEMORY: Final = re.compile(
+    r"bad_alloc|MemoryError|[Cc]annot allocate memory|[Oo]ut of memory|Failed to allocate"
+)
+
+
+NO_FAULTS: Final = WorkerFaults()
+
+
+class WorkerGone(AgentError):
+    """The worker ended by itself, as after a native crash. Reaction: start another one, count it."""
+
+
+class WorkerHung(AgentError):
+    """The worker did not answer in time. Reaction: kill it, start another one, count it."""
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """How workers are run. Times in seconds; `memory_limit_bytes` is of data (RLIMIT_DATA), not for a microcontroller,
+    whose limit is its arena. `environment` is added to the agent's own."""
+
+    load_timeout_s: float = 120.0
+    request_timeout_s: float = 10.0
+    memory_limit_bytes: int | None = None
+    faults: WorkerFaults = NO_FAULTS
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class WorkerProcess:
+    """A process with one model loaded. `run` is for one thread at a time; the other methods are thread-safe."""
+
+    def __init__(self, release: Release, settings: WorkerSettings, *, gentle: bool) -> None:
+        """Start the process; `load` then waits for the model. `gentle`: another model is answering meanwhile."""
+        self._release = release
+        self._settings = settings
+        self._gentle = gentle
+        self._tail: deque[bytes] = deque()
+        self._channel, self._process = _spawn(release.payload.model, settings.environment)
+        pipe = self._process.stdout
+        assert pipe is not None
+        self._reader = threading.Thread(target=self._keep_tail, args=(pipe,), name="worker-log", daemon=True)
+        self._reader.start()
+
+    def load(self) -> Report:
+        """Wait until the model is loaded.
+
+        Raises:
+            ModelFailed: engine-missing, model-unloadable, selftest-memory. The process has ended then.
+        """
+        variant = self._release.variant
+        micro = variant.needs.accelerator is Accelerator.MCU
+        order = Order(
+            variant=variant,
+            gentle=self._gentle,
+            memory_limit_bytes=None if micro else self._settings.memory_limit_bytes,
+            faults=self._settings.faults.for_version(self._release.manifest.version),
+        )
+        try:
+            send_fields(self._channel, Kind.LOAD, order.model_dump(mode="json"))
+            frame = receive(self._channel, time.monotonic() + self._settings.load_timeout_s)
+        except TimeoutError:
+            self.stop()
+            seconds = self._settings.load_timeout_s
+            raise ModelFailed(Reason.MODEL_UNLOADABLE, f"the model did not load in {seconds:.0f} s") from None
+        except (Closed, BadFrame):
+            raise self._died_loading() from None
+        if frame.kind is Kind.LOADED:
+            return Report.model_validate(frame.fields())
+        self.stop()
+        raise _failed(frame)
+
+    def run(self, inputs: list[Array]) -> tuple[list[Array], int]:
+        """Outputs for inputs (both in the order of the variant) and the engine's time in nanoseconds.
+
+        Raises:
+            ModelFailed: the engine refused this request; the worker lives on.
+            WorkerGone, WorkerHung: the worker is of no use any more.
+        """
+        deadline = time.monotonic() + self._settings.request_timeout_s
+        try:
+            send_tensors(self._channel, Kind.RUN, inputs, deadline=deadline)
+            frame = receive(self._channel, deadline)
+            if frame.kind is Kind.RAN:
+                return tensors_of(frame)
+        except TimeoutError:
+            raise WorkerHung(f"no answer within {self._settings.request_timeout_s:g} s") from None
+        except (Closed, BadFrame):
+            self.stop()
+            raise WorkerGone(f"the worker ended: {self.last_words()}") from None
+        raise _failed(frame)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
+    def wait(self) -> None:
+        """Return when the process has ended."""
+        self._process.wait()
+
+    def rss_bytes(self) -> int:
+        """Resident memory; 0 when the process has ended."""
+        try:
+            status = Path(f"/proc/{self._process.pid}/statm").read_text(encoding="ascii")
+        except OSError:
+            return 0
+        return int(status.split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def last_words(self) -> str:
+        """How the process ended and the last lines it wrote, engines' chatter left out."""
+        code = self._process.poll()
+        how = "still running" if code is None else _ending(code)
+        if code is not None:
+            self._reader.join(0.5)
+        text = b"".join(list(self._tail)).decode(errors="replace")
+        lines = [line.strip() for line in text.splitlines() if not _CHATTER.search(line)]
+        return ": ".join([how, *([" | ".join(lines[-_TAIL_LINES:])] if lines else [])])
+
+    def stop(self) -> None:
+        """Kill the process and let go of everything. Idempotent."""
+        if self.alive:
+            self._process.kill()
+        self._process.wait()
+        self._channel.close()
+
+    def _died_loading(self) -> ModelFailed:
+        self._process.wait()
+        words = self.last_words()
+        killed = self._process.returncode == -signal.SIGKILL
+        memory = killed or (self._settings.memory_limit_bytes is not None and _OUT_OF_MEMORY.search(words))
+        self.stop()
+        return ModelFailed(Reason.SELFTEST_MEMORY if memory else Reason.MODEL_UNLOADABLE, words)
+
+    def _keep_tail(self, pipe: IO[bytes]) -> None:
+        kept = 0
+        with pipe:
+            while chunk := os.read(pipe.fileno(), 4096):
+                self._tail.append(chunk)
+                kept += len(chunk)
+                while kept - len(self._tail[0]) >= TAIL_BYTES:
+                    kept -= len(self._tail.popleft())
+
+
+def _spawn(model: bytes, environment: Mapping[str, str]) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """Start a worker; the model reaches it by a sealed memory file, never by the disk."""
+    ours, theirs = socket.socketpair()
+    memory = os.memfd_create("model", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        with open(memory, "wb", closefd=False) as file:
+            file.write(model)
+        fcntl.fcntl(memory, fcntl.F_ADD_SEALS, _SEALS)
+        os.lseek(memory, 0, os.SEEK_SET)
+        command = ["-m", "edge_agent.worker", "--channel", str(theirs.fileno()), "--model", str(memory)]
+        process = subprocess.Popen(
+            [sys.executable, *command],
+            pass_fds=(theirs.fileno(), memory),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C in a terminal is for the agent, which then stops its workers
+            env={**os.environ, **_ONE_THREAD, **environment},
+        )
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+        os.close(memory)
+    return ours, process
+
+
+def _failed(frame: Frame) -> ModelFailed:
+    failure = Failure.model_validate(frame.fields())
+    return ModelFailed(failure.reason, failure.message)
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
