@@ -76,14 +76,13 @@ class WindowObserver(Observer):
 
     @property
     def inferences(self) -> int:
-        """Requests answered since the start."""
+        """Answered requests counted since the start."""
         return self._answered
 
     def answered(self, inputs: Tensors, answer: Answer) -> None:
         """Note an answered request; the arrays must not be changed afterwards."""
         samples = next((len(array) for array in inputs.values() if array.ndim), 1)
         size = sum(array.nbytes for tensors in (inputs, answer.outputs) for array in tensors.values())
-        self._answered += 1
         if self._held_bytes + size > MAX_HELD_BYTES:
             self._put(_Request(answer.release, Observed(samples, answer.latency_us, None), 0))
         else:
@@ -114,6 +113,7 @@ class WindowObserver(Observer):
             if len(self._waiting) >= MAX_WAITING or self._closing:
                 self._lost += 1
                 return
+            self._answered += request.observed is not None
             self._waiting.append(request)
             self._held_bytes += request.held_bytes
             if len(self._waiting) == 1:

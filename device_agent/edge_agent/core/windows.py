@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from edge_agent.core.tensors import Array, is_real, to_real
 from edge_agent.ports import Release, Tensors
 from edge_contracts.features import bin_indices, compute, confidence_counts, top_classes
-from edge_contracts.manifest import BINS, CONFIDENCE_BINS, DataType, FeatureBaseline, Preprocessing, TensorSpec
+from edge_contracts.manifest import BINS, CONFIDENCE_BINS, FeatureBaseline
 from edge_contracts.window import LATENCY_BINS, Clock, FeatureCounts, Health, TelemetryWindow, latency_bin
-
-Reals = npt.NDArray[np.float64]
-
-_STORED: Final = {DataType.INT8, DataType.UINT8, DataType.INT16, DataType.UINT16, DataType.INT32}
-IDENTITY: Final = Preprocessing()
 
 
 @dataclass(frozen=True)
@@ -30,17 +25,15 @@ class Observed:
     """Inputs and outputs, samples first."""
 
 
-def real_values(array: npt.NDArray[np.generic], spec: TensorSpec, preprocessing: Preprocessing = IDENTITY) -> Reals:
-    """What the numbers of a tensor mean, in the values a request has before preprocessing.
-
-    Numbers in the model's own integer type are stored values: scale * (stored - zero_point), and the preprocessing is
-    undone. All others are real already.
-    """
-    numbers = np.asarray(array, np.float64)
-    quantization = spec.quantization
-    if quantization is None or spec.datatype not in _STORED or not np.issubdtype(array.dtype, np.integer):
-        return numbers
-    return quantization.scale * (numbers - quantization.zero_point) / preprocessing.scale + preprocessing.offset
+def real_inputs(release: Release, inputs: Tensors) -> dict[str, Array]:
+    """A request's inputs as real values before preprocessing: what the baseline's features are computed from."""
+    preprocessing = release.manifest.preprocessing
+    return {
+        spec.name: inputs[spec.name]
+        if is_real(spec, inputs[spec.name])
+        else to_real(spec, inputs[spec.name]) / np.float32(preprocessing.scale) + np.float32(preprocessing.offset)
+        for spec in release.variant.inputs
+    }
 
 
 class _FeatureTally:
@@ -59,7 +52,7 @@ class _FeatureTally:
     def skip(self, samples: int) -> None:
         self._missing += samples
 
-    def add(self, batch: Reals) -> None:
+    def add(self, batch: Array) -> None:
         with np.errstate(all="ignore"):
             values = compute(self._baseline, batch)
         finite = values[np.isfinite(values)]
@@ -110,36 +103,28 @@ class WindowBuilder:
         for request in requests:
             self._n += request.samples
             self._latency[latency_bin(request.latency_us)] += 1
+        seen = [request.tensors for request in requests if request.tensors is not None]
         unseen = sum(request.samples for request in requests if request.tensors is None)
-        seen = [(request.samples, *request.tensors) for request in requests if request.tensors is not None]
-        self._add_features([(samples, inputs) for samples, inputs, _ in seen], unseen)
-        if self.release.manifest.task == "classification":
-            self._add_answers([outputs for _, _, outputs in seen])
+        self._add_features([inputs for inputs, _ in seen], unseen)
+        if seen and self.release.manifest.task == "classification":
+            self._add_answers([outputs for _, outputs in seen])
 
-    def _add_features(self, seen: Sequence[tuple[int, Tensors]], unseen: int) -> None:
-        preprocessing = self.release.manifest.preprocessing
-        batches: dict[str, Reals] = {}
-        absent: dict[str, int] = {}
-        for spec in self.release.variant.inputs:
-            parts = [real_values(inputs[spec.name], spec, preprocessing) for _, inputs in seen if spec.name in inputs]
-            absent[spec.name] = sum(samples for samples, inputs in seen if spec.name not in inputs)
-            if parts:
-                batches[spec.name] = np.concatenate(parts)
-        everything = unseen + sum(samples for samples, _ in seen)
+    def _add_features(self, seen: Sequence[Tensors], unseen: int) -> None:
+        requests = [real_inputs(self.release, inputs) for inputs in seen]
+        batches = {name: np.concatenate([request[name] for request in requests]) for name in (requests or [{}])[0]}
         for feature in self._features.values():
-            feature.skip(unseen + absent[feature.tensor] if feature.tensor in absent else everything)
+            feature.skip(unseen)
             if feature.tensor in batches:
                 feature.add(batches[feature.tensor])
 
-    def _add_answers(self, outputs: Sequence[Tensors]) -> None:
+    def _add_answers(self, seen: Sequence[Tensors]) -> None:
         spec = self.release.variant.outputs[0]
-        parts = [real_values(output[spec.name], spec) for output in outputs if spec.name in output]
-        if not parts:
-            return
-        rows = np.concatenate([part.reshape(len(part), -1) for part in parts])
+        scores = [outputs[spec.name] for outputs in seen]
+        real = [array if is_real(spec, array) else to_real(spec, array) for array in scores]
+        rows = np.concatenate([array.reshape(len(array), -1) for array in real]).astype(np.float64)
         classes, probabilities = top_classes(rows[np.isfinite(rows).all(axis=1)])
-        width = max(rows.shape[1], 2, len(self._classes))
-        self._classes = np.bincount(classes, minlength=width) + np.pad(self._classes, (0, width - len(self._classes)))
+        width = max(rows.shape[1], 2)
+        self._classes = np.bincount(classes, minlength=width) + (self._classes if len(self._classes) else 0)
         self._confidence += np.asarray(confidence_counts(probabilities))
 
     def close(self, end: float, clock: Clock, health: Health, boot: str, sequence: int) -> TelemetryWindow:

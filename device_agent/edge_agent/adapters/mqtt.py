@@ -1,0 +1,146 @@
+"""One connection to the broker, from its beginning to its end. Knows MQTT and TLS, not what is sent or when.
+
+MQTT 5 (OASIS standard, 2019) by paho, whose callbacks run in the thread that called `run` and only pass things on.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from edge_agent.ports import Unreachable
+from edge_contracts.ids import DeviceId, TenantId
+from edge_contracts.topics import DEATH, Topic, topic_name
+
+INFLIGHT: Final = 20
+"""Publications the broker may have yet to confirm: paho is fastest at 20."""
+SESSION_S: Final = 3600
+"""How long the broker keeps commands for an absent device."""
+CONNECT_TIMEOUT_S: Final = 10.0
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where the broker is and who we are; `tls` is asked anew for each connection."""
+
+    host: str
+    port: int
+    tenant: TenantId
+    device: DeviceId
+    tls: Callable[[], ssl.SSLContext]
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What the connection reports, from its own thread; all must return at once."""
+
+    opened: Callable[[], None]
+    heard: Callable[[str, bytes], None]
+    """Full topic name and payload."""
+
+
+class Connection:
+    """A connection for one use: make it, `run` it, forget it. `publish`, `leave` and `cut` may come from any thread."""
+
+    def __init__(self, endpoint: Endpoint, death: bytes, keepalive_s: int, will_delay_s: int, calls: Callbacks) -> None:
+        self._endpoint = endpoint
+        self._keepalive_s = keepalive_s
+        self._calls = calls
+        self._trouble = ""
+        self.accepted = False
+        """Whether the broker has taken us."""
+        self._client = client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"{endpoint.tenant}/{endpoint.device}",
+            protocol=mqtt.MQTTv5,
+            reconnect_on_failure=False,
+        )
+        client.tls_set_context(endpoint.tls())
+        client.max_inflight_messages_set(INFLIGHT)
+        client.connect_timeout = CONNECT_TIMEOUT_S
+        client.will_set(
+            topic_name(DEATH, endpoint.tenant, endpoint.device),
+            death,
+            qos=DEATH.qos,
+            retain=DEATH.retain,
+            properties=_properties(PacketTypes.WILLMESSAGE, WillDelayInterval=will_delay_s),
+        )
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+
+    def run(self) -> None:
+        """Connect and stay until `leave`.
+
+        Raises:
+            Unreachable: the broker is not there, refuses us, or the connection broke.
+        """
+        endpoint = self._endpoint
+        place = f"{endpoint.host}:{endpoint.port}"
+        session = _properties(PacketTypes.CONNECT, SessionExpiryInterval=SESSION_S)
+        try:
+            self._client.connect(
+                endpoint.host, endpoint.port, keepalive=self._keepalive_s, clean_start=False, properties=session
+            )
+            self._client.loop_forever(timeout=1.0)
+        except (OSError, ValueError) as error:  # ValueError: a socket closed under paho's select
+            raise Unreachable(f"no connection to the broker at {place}: {error}") from error
+        if self._trouble:
+            raise Unreachable(f"the broker at {place}: {self._trouble}")
+
+    def subscribe(self, topics: Iterable[Topic]) -> None:
+        """Ask for our own messages of these topics."""
+        self._client.subscribe([(self._name(topic), SubscribeOptions(qos=topic.qos)) for topic in topics])
+
+    def publish(self, topic: Topic, body: bytes) -> None:
+        """Send; nothing happens when the connection is gone."""
+        expiry = {} if topic.expiry is None else {"MessageExpiryInterval": topic.expiry}
+        properties = _properties(PacketTypes.PUBLISH, **expiry)
+        self._client.publish(self._name(topic), body, qos=topic.qos, retain=topic.retain, properties=properties)
+
+    def leave(self) -> None:
+        """End it in good order; the broker tells the others by our will."""
+        self._client.disconnect(reasoncode=ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message"))
+
+    def cut(self) -> None:
+        """End it as a broken line does."""
+        line = self._client.socket()
+        if isinstance(line, socket.socket):
+            try:
+                line.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                return
+
+    def _name(self, topic: Topic) -> str:
+        return topic_name(topic, self._endpoint.tenant, self._endpoint.device)
+
+    def _on_connect(self, _client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
+        if code.is_failure:
+            self._trouble = f"it refuses this device ({code})"
+            return
+        self.accepted = True
+        self._calls.opened()
+
+    def _on_disconnect(self, _client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
+        if code.is_failure:
+            self._trouble = self._trouble or f"the connection ended ({code})"
+
+    def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
+        self._calls.heard(message.topic, bytes(message.payload))
+
+
+def _properties(packet: int, **values: int) -> Properties:
+    properties = Properties(packet)  # type: ignore[no-untyped-call]
+    for name, value in values.items():
+        setattr(properties, name, value)
+    return properties
