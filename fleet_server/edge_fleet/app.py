@@ -27,6 +27,9 @@ from edge_fleet.services.announcements import Announcements
 from edge_fleet.services.assignments import Assignments
 from edge_fleet.services.background import BackgroundServices
 from edge_fleet.services.changes import Changes
+from edge_fleet.services.drift import DriftWatch
+from edge_fleet.services.ingest import Ingest
+from edge_fleet.services.scheduler import Scheduler
 from edge_fleet.services.tokens import make_operator_token
 from edge_fleet.settings import SETTINGS_FILE, Settings
 
@@ -44,7 +47,14 @@ def now() -> datetime:
 
 def background(fleet: Fleet) -> tuple[Background, ...]:
     """Every service that has a thread of its own."""
-    return (Announcements(fleet.database, fleet.link),)
+    database, clock, changes, link = fleet.database, fleet.clock, fleet.changes, fleet.link
+    rhythm = fleet.settings.rhythm
+    return (
+        Announcements(database, link),
+        Ingest(database, clock, changes, link, fleet.settings.tenant),
+        Scheduler(database, clock, changes, link, fleet.assignments, rhythm),
+        DriftWatch(database, clock, changes, rhythm.drift_seconds),
+    )
 
 
 def initialise(settings: Settings) -> OperatorToken:

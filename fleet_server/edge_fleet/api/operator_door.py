@@ -7,10 +7,10 @@ from typing import Final
 from fastapi import APIRouter, FastAPI
 
 from edge_contracts.api import Problem
-from edge_fleet.api import problems
+from edge_fleet.api import alerts, problems, rollouts, stream, telemetry
 from edge_fleet.fleet import Fleet
 
-ROUTERS: Final[tuple[APIRouter, ...]] = ()
+ROUTERS: Final[tuple[APIRouter, ...]] = (rollouts.router, telemetry.router, alerts.router, stream.router)
 
 
 def operator_door(fleet: Fleet) -> FastAPI:

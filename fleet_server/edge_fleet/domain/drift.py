@@ -45,7 +45,7 @@ DEVIATION: Final = 0.01
 SPREADS: Final = (0.5, 2.0, 8.0)
 """Concentrations of the alternative per bin: from "all in one bin" to "moderately moved"."""
 COARSE_BINS: Final = 8
-"""Fine bins see a local change, coarse ones a broad and small change. PSI's customary limits are meant for about ten."""
+"""Fine bins see a local change, coarse ones a broad, small one. PSI's customary limits are meant for about ten bins."""
 WINDOW_LOOKS: Final = 256.0
 MIN_OBSERVATIONS: Final = 100.0
 MIN_WINDOWS: Final = 2
@@ -60,7 +60,7 @@ Array = npt.NDArray[np.float64]
 class Stream:
     """One stream of a cohort: the baseline's counts [K] and the windows' counts [T, K], oldest first.
 
-    `edges` are the inner edges of the bins [K - 1] where bins lie on a line of values; without them there is no distance.
+    `edges` are the inner edges of the bins [K - 1], where bins lie on a line of values; else there is no distance.
     """
 
     name: str
@@ -72,7 +72,11 @@ class Stream:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one stream shows. `log_e` is minus infinity while a single window carries the evidence. `since` is the index of the first window of the run with the most evidence."""
+    """What one stream shows.
+
+    `since` is the index of the first window of the run with the most evidence, `log_e` that evidence; it is minus
+    infinity while a single window carries it.
+    """
 
     name: str
     group: str

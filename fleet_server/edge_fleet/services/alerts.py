@@ -1,4 +1,4 @@
-"""Alerts as rows: at most one open alert for each condition, updated while it lasts, closed by an acknowledgement."""
+"""Alerts as rows: at most one open alert for each condition, brought up to date while it lasts."""
 
 from __future__ import annotations
 
@@ -59,10 +59,13 @@ class Condition:
 def raise_alert(session: Session, found: Condition, now: datetime) -> bool:
     """Open an alert, or bring the open one of this topic up to date. True if anything a person sees has changed.
 
-    `since` of an open alert stays the earliest.
+    `since` of an open alert stays the earliest. What a person has acknowledged is not raised again while it lasts:
+    only a condition that began after the acknowledged alert was raised is news.
     """
     row = session.scalar(select(AlertRow).where(AlertRow.topic == found.topic, ~AlertRow.acknowledged))
     if row is None:
+        if _known(session, found):
+            return False
         row = AlertRow(id=f"a-{secrets.token_hex(6)}", raised=now, acknowledged=False, **vars(found))
         session.add(row)
         audit.record(session, now, "server", "alert.raise", row.id, found.message)
@@ -108,6 +111,11 @@ def view(row: AlertRow) -> AlertView:
         hint=row.hint,
         acknowledged=row.acknowledged,
     )
+
+
+def _known(session: Session, found: Condition) -> bool:
+    query = select(AlertRow.id).where(AlertRow.topic == found.topic, AlertRow.acknowledged)
+    return session.scalar(query.where(AlertRow.raised >= found.since).limit(1)) is not None
 
 
 def _visible(row: AlertRow) -> tuple[object, ...]:

@@ -23,10 +23,13 @@ from edge_contracts.reasons import Reason
 from edge_contracts.topics import COMMAND
 from edge_fleet.domain.rollouts import Action, Decision, Verb, decide
 from edge_fleet.errors import Conflict, NotFound, Rejected, Unavailable
-from edge_fleet.fleet import Fleet
+from edge_fleet.ports import Clock, MessageLink, Transactions
 from edge_fleet.records.identities import DeviceRow
 from edge_fleet.records.rollouts import DeploymentRow, RolloutRow
 from edge_fleet.services import alerts, audit, halts, reverts, rollouts, tallies
+from edge_fleet.services.assignments import Assignments
+from edge_fleet.services.changes import Changes
+from edge_fleet.settings import Rhythm
 
 _log = logging.getLogger(__name__)
 
@@ -43,19 +46,32 @@ class Scheduler:
 
     name = "scheduler"
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
-        self._silent_after = timedelta(seconds=fleet.settings.rhythm.silent_after_seconds)
+    def __init__(
+        self,
+        database: Transactions,
+        clock: Clock,
+        changes: Changes,
+        link: MessageLink,
+        assignments: Assignments,
+        rhythm: Rhythm,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._changes = changes
+        self._link = link
+        self._assignments = assignments
+        self._period = rhythm.scheduler_seconds
+        self._silent_after = timedelta(seconds=rhythm.silent_after_seconds)
         self._aborts_sent: dict[DeploymentId, datetime] = {}
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop`."""
-        while not stop.wait(self._fleet.settings.rhythm.scheduler_seconds):
+        while not stop.wait(self._period):
             self.tick()
 
     def tick(self) -> None:
         """One round over everything that can move."""
-        with self._fleet.database.read() as session:
+        with self._database.read() as session:
             moving = session.scalars(select(RolloutRow.id).where(RolloutRow.state.in_(MOVING))).all()
         for rollout in moving:
             try:
@@ -67,15 +83,15 @@ class Scheduler:
 
     def _advance(self, rollout: str) -> None:
         while self._step(rollout):
-            self._fleet.changes.notify("rollouts", "audit")
+            self._changes.notify("rollouts", "audit")
 
     def _step(self, rollout: str) -> bool:
         """One decision, acted out; True if something changed and the next one may follow at once."""
-        now = self._fleet.clock()
-        with self._fleet.database.read() as session:
+        now = self._clock()
+        with self._database.read() as session:
             if not self._has_work(session, rollouts.find(session, rollout), now):
                 return False
-        with self._fleet.database.write() as session:
+        with self._database.write() as session:
             row = rollouts.find(session, rollout)
             if row.state not in MOVING:
                 return False
@@ -109,7 +125,7 @@ class Scheduler:
             case Action.CHANGE:
                 assert decision.verb is not None
                 wanted = rollouts.Change(decision.verb, ACTOR, decision.reason, now)
-                rollouts.change(session, self._fleet.assignments, row, wanted)
+                rollouts.change(session, self._assignments, row, wanted)
                 self._alert(session, row, decision.verb, now)
         return True
 
@@ -117,7 +133,7 @@ class Scheduler:
         condition = halts.condition(session, row, verb, now)
         if condition is not None:
             alerts.raise_alert(session, condition, now)
-            self._fleet.changes.notify("alerts")
+            self._changes.notify("alerts")
 
     def _assign_due(self, session: Session, row: RolloutRow, now: datetime) -> bool:
         due = _unassigned(session, row, BATCH)
@@ -132,7 +148,7 @@ class Scheduler:
         deployment.open, deployment.assigned, deployment.updated = True, now, now
         try:
             with session.begin_nested():
-                self._fleet.assignments.assign(
+                self._assignments.assign(
                     session,
                     device=deployment.device,
                     deployment=deployment.id,
@@ -173,8 +189,8 @@ class Scheduler:
 
     def _send_aborts(self) -> None:
         """Commands are not kept by anyone: they are repeated until the device reports an end."""
-        now = self._fleet.clock()
-        with self._fleet.database.read() as session:
+        now = self._clock()
+        with self._database.read() as session:
             open_ones = session.execute(
                 select(DeploymentRow.id, DeploymentRow.device)
                 .join(RolloutRow, RolloutRow.id == DeploymentRow.rollout)
@@ -191,21 +207,21 @@ class Scheduler:
         expires = (now + timedelta(seconds=COMMAND.expiry or 0)).timestamp()
         command = Command(name=CommandName.ABORT, deployment=deployment, expires=expires)
         try:
-            self._fleet.link.send(COMMAND, device, command)
+            self._link.send(COMMAND, device, command)
         except Unavailable as error:
             _log.info("abort of %s on %s waits: %s", deployment, device, error)
             return
         self._aborts_sent[deployment] = now
 
     def _notice_silence(self) -> None:
-        now = self._fleet.clock()
+        now = self._clock()
         gone = DeviceRow.connected & (DeviceRow.last_seen <= now - self._silent_after)
-        with self._fleet.database.read() as session:
+        with self._database.read() as session:
             if session.scalar(select(DeviceRow.id).where(gone).limit(1)) is None:
                 return
-        with self._fleet.database.write() as session:
+        with self._database.write() as session:
             session.execute(update(DeviceRow).where(gone).values(connected=False))
-        self._fleet.changes.notify("devices")
+        self._changes.notify("devices")
 
 
 def _unassigned(session: Session, row: RolloutRow, limit: int) -> list[DeploymentRow]:
