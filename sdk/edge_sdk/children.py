@@ -122,17 +122,13 @@ def start_child(
     log: Path,
     *,
     environment: Mapping[str, str] | None = None,
-    memory_bytes: int | None = None,
 ) -> Child:
     """Run `command` (an absolute program and its arguments); its output goes to the file `log`.
-
-    `memory_bytes` limits its private writable memory; what it starts has the same limit, each for itself.
 
     Raises:
         ChildFailed: it cannot be started.
     """
-    limit = "-" if memory_bytes is None else str(memory_bytes)
-    launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), limit]
+    launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid())]
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with log.open("ab") as errors:

@@ -14,7 +14,7 @@ def until_stopped() -> Iterator[threading.Event]:
     """An event that SIGINT and SIGTERM set within the block; a second SIGINT interrupts as usual. Main thread only."""
     stopped = threading.Event()
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
         if stopped.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         stopped.set()

@@ -1,12 +1,11 @@
-"""Becomes another program that ends when its parent ends, with a limit on its memory if one is given.
+"""Becomes another program that ends when its parent ends.
 
-Run as a script by `children.py`: `python -I launch.py BYTES|- PROGRAM ARGUMENT...`. It imports nothing of ours, so that
+Run as a script by `children.py`: `python -I -S launch.py PARENT-PID PROGRAM ARGUMENT...`. It imports nothing of ours:
 it costs some milliseconds only.
 """
 
 import ctypes
 import os
-import resource
 import signal
 import sys
 
@@ -15,16 +14,11 @@ _PR_SET_PDEATHSIG = 1  # prctl(2), Linux
 
 def main() -> None:
     """Set what survives exec, then exec."""
-    parent = int(sys.argv[1])
-    limit = sys.argv[2]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
+    if os.getppid() != int(sys.argv[1]):
         sys.exit(0)  # the parent ended before the line above could see it
-    if limit != "-":
-        # private writable memory (heap, anonymous maps): what a program needs, not the address space it reserves
-        resource.setrlimit(resource.RLIMIT_DATA, (int(limit), int(limit)))
-    os.execv(sys.argv[3], sys.argv[3:])  # noqa: S606 - the list comes from our own parent
+    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606 - the list comes from our own parent
 
 
 main()

@@ -70,6 +70,5 @@ def start_server(data: Path, ports: Ports, log: Path) -> tuple[Child, dict[str, 
 def _sentence(stderr: str) -> SdkError:
     if "No module named edge_fleet" in stderr:
         return BadInput("the fleet server is not installed here", "Run `pip install 'edge-sdk[server]'`.")
-    lines = [line.strip() for line in stderr.strip().splitlines() if line.strip()]
-    message = lines[0] if lines else "the server ended without a word"
-    return ChildFailed(message, " ".join(lines[1:3]))
+    lines = stderr.strip().splitlines()
+    return ChildFailed(lines[-1].removeprefix("edge-fleet: ") if lines else "the server ended without a word")

@@ -34,9 +34,11 @@ def publish(
     content = read_bundle(bundle)
     folder = open_keys(keys)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with options.open_client(server, token) as client:
-        with Progress(*columns, console=screen.console(errors=True), disable=as_json) as bars:
-            done = publish_bundle(content, folder, client, options.unlock(), _OnScreen(bars))
+    with (
+        options.open_client(server, token) as client,
+        Progress(*columns, console=screen.console(errors=True), disable=as_json) as bars,
+    ):
+        done = publish_bundle(content, folder, client, options.unlock(), _OnScreen(bars))
     release = done.release
     if as_json:
         screen.show_json({"repeated": done.repeated, "release": release.model_dump(mode="json")})

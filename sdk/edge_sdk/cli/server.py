@@ -32,7 +32,7 @@ def init(
         screen.show_json(made)
         return
     print(f"{data} is ready. The admin token, shown this once:")
-    print(made.get("token", made))
+    print(made["admin_token"])
     screen.say(f"Next: edge-sdk server up --data {data}")
 
 
@@ -76,5 +76,6 @@ def _show_addresses(addresses: dict[str, Any], log: Path, as_json: bool) -> None
         screen.show_json_line(addresses)
         return
     print(f"The fleet server is up; Ctrl-C stops it. Log: {log}")
-    for name, value in addresses.items():
-        print(f"  {name:12} {value}")
+    print(f"  dashboard and operators  {addresses['operator_url']}")
+    print(f"  devices                  {addresses['device_url']}")
+    print(f"  broker                   mqtts://{addresses['mqtt_host']}:{addresses['mqtt_port']}")
