@@ -1,0 +1,59 @@
+"""The device's HTTP: one client with its certificate, bodies with an end, foreign errors turned into `Unreachable`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import httpx
+
+from edge_agent.adapters.identity import Identity
+from edge_agent.ports import Unreachable
+
+CHUNK_BYTES: Final = 64 * 1024
+TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
+SLOW_BYTES_PER_SECOND: Final = 256
+"""Below this, averaged over `SLOW_AFTER_SECONDS`, a server keeps the device busy rather than serves it."""
+SLOW_AFTER_SECONDS: Final = 60.0
+
+
+class TooLong(Exception):
+    """A body goes on after the largest length it may have. Reaction: drop the connection, refuse the answer."""
+
+
+class TooSlow(httpx.TransportError):
+    """A body trickles. Reaction: as for a broken connection."""
+
+
+def device_client(identity: Identity) -> httpx.Client:
+    """A client for the server's device door; close it when done. Proxies of the environment are not used: the server
+    must see the device's certificate."""
+    return httpx.Client(base_url=identity.server, verify=identity.tls, timeout=TIMEOUT, trust_env=False)
+
+
+@contextmanager
+def reachable(what: str) -> Iterator[None]:
+    """Translate the network's errors inside the block, iteration of bodies included."""
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
+        raise Unreachable(f"{what}: {error or type(error).__name__}") from error
+
+
+def body(answer: httpx.Response, limit: int) -> Iterator[bytes]:
+    """The body as it was sent, a chunk at a time.
+
+    Raises:
+        TooLong: it goes on after `limit` bytes. TooSlow: it trickles. httpx.HTTPError.
+    """
+    received, begun = 0, time.monotonic()
+    for chunk in answer.iter_raw(CHUNK_BYTES):
+        received += len(chunk)
+        if received > limit:
+            raise TooLong(f"more than {limit} bytes")
+        elapsed = time.monotonic() - begun
+        if elapsed > SLOW_AFTER_SECONDS and received < elapsed * SLOW_BYTES_PER_SECOND:
+            raise TooSlow(f"{received} bytes in {elapsed:.0f} s")
+        yield chunk
