@@ -28,7 +28,7 @@ STEADY_S: Final = 60.0
 class QueueLimits:
     """How many requests may wait for a model, and for how many seconds."""
 
-    depth: int = 32
+    depth: int = 16
     wait_s: float = 2.0
 
 
