@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from edge_sdk.cli import alerts, devices, keys, releases, rollouts, server
+from edge_sdk.cli.emulate import emulate
 from edge_sdk.cli.login import login
 from edge_sdk.cli.publish import publish
 from edge_sdk.cli.telemetry import telemetry
@@ -33,6 +34,7 @@ app.add_typer(releases.app, name="releases")
 app.add_typer(rollouts.app, name="rollouts")
 app.command()(telemetry)
 app.add_typer(alerts.app, name="alerts")
+app.command()(emulate)
 
 
 def _show_version(wanted: bool) -> None:
