@@ -39,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.probe:
         return _probe(chosen.probe)
+    # A core dump would put the decrypted model on the disk.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with socket.socket(fileno=chosen.channel) as channel:
         _leave_when_closed(channel)
         try:
@@ -62,8 +64,6 @@ def _serve(channel: socket.socket, model_fd: int) -> None:
     order = Order.model_validate(receive(channel).fields())
     with os.fdopen(model_fd, "rb") as file:
         model = file.read()
-    if order.memory_limit_bytes is not None:
-        resource.setrlimit(resource.RLIMIT_DATA, (order.memory_limit_bytes, order.memory_limit_bytes))
     try:
         session, report = _in_gentle_thread(order, model) if order.gentle else _load(model, order.variant)
     except Exception as error:  # noqa: BLE001 - engines raise anything; whatever it is, this model does not load

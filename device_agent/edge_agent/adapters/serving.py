@@ -55,6 +55,7 @@ class ProcessServing(Serving):
         self._candidate: Generation | None = None
         self._active: Generation | None = None
         self._standby: Generation | None = None
+        self._retiring: list[threading.Thread] = []
 
     def prepare(self, release: Release) -> SelfTest:
         """Load `release` beside the active one, warm it and run its golden inputs."""
@@ -76,7 +77,7 @@ class ProcessServing(Serving):
             self._active, self._standby, self._candidate = self._candidate, old, None
             if old is not None:
                 old.leave_service()
-            _retire(retired)
+            self._retire(retired)
             if old is not None and not _room_beside(self._active):
                 self.settle()
 
@@ -87,14 +88,14 @@ class ProcessServing(Serving):
                 return False
             self._standby.enter_service()
             failed, self._active, self._standby = self._active, self._standby, None
-            _retire(failed)
+            self._retire(failed)
             return True
 
     def settle(self) -> None:
         """Stop the standby's worker."""
         with self._change:
             standby, self._standby = self._standby, None
-            _retire(standby)
+            self._retire(standby)
 
     def discard_candidate(self) -> None:
         """Stop the candidate's worker if there is one."""
@@ -141,6 +142,17 @@ class ProcessServing(Serving):
         """Stop every worker."""
         self.discard_candidate()
         self.stop_serving()
+        for thread in self._retiring:
+            thread.join()
+
+    def _retire(self, generation: Generation | None) -> None:
+        """Stop what answers no new request; those under way may take their time, the caller need not wait."""
+        if generation is None:
+            return
+        self._retiring = [thread for thread in self._retiring if thread.is_alive()]
+        thread = threading.Thread(target=generation.close, name="retire")
+        self._retiring.append(thread)
+        thread.start()
 
     def _answer(self, generation: Generation, model: ModelName, version: int | None, inputs: Tensors) -> Answer:
         release, selftest = generation.release, generation.selftest
@@ -172,12 +184,6 @@ class ProcessServing(Serving):
         return Generation(release, selftest, worker, self._workers, self._queue)
 
 
-def _retire(generation: Generation | None) -> None:
-    """Stop a generation that answers no new request; those under way may take their time, the caller need not wait."""
-    if generation is not None:
-        threading.Thread(target=generation.close, name="retire").start()
-
-
 def _try_out(worker: WorkerProcess, release: Release, samples: list[Sample]) -> SelfTest:
     """Load, warm up until the latency is stationary, run the golden samples."""
     report = worker.load()
@@ -185,7 +191,9 @@ def _try_out(worker: WorkerProcess, release: Release, samples: list[Sample]) -> 
         _warm_up(worker, samples)
         answers, durations = _run_goldens(worker, samples)
     except (WorkerGone, WorkerHung) as error:
+        worker.check_memory()
         raise ModelFailed(Reason.MODEL_UNLOADABLE, f"it does not survive its golden samples: {error}") from error
+    worker.check_memory()
     return _facts(release, report, worker, samples, answers, durations)
 
 

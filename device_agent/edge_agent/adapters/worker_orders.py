@@ -1,4 +1,4 @@
-"""What the agent and a starting worker tell each other: variant, limits and trouble on purpose; report or failure."""
+"""What the agent and a starting worker tell each other: variant and trouble on purpose; report or failure."""
 
 from __future__ import annotations
 
@@ -65,7 +65,6 @@ class Order(BaseModel):
     variant: Variant
     gentle: bool
     """Load at low priority: another model is answering."""
-    memory_limit_bytes: int | None = None
     faults: WorkerFaults = WorkerFaults()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -30,11 +31,8 @@ _SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | f
 _ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """NumPy's own thread pool would only cost memory: the engine does the work, with the threads the variant says."""
 _CHATTER: Final = re.compile(r"^(INFO|WARNING|W0000|I0000|E0000)\b|^\s*$|LIBNATIVE")
-_OUT_OF_MEMORY: Final = re.compile(
-    r"bad_alloc|MemoryError|[Cc]annot allocate memory|[Oo]ut of memory|Failed to allocate"
-)
-
-
+MEMORY_INTERVAL_MS: Final = 200
+"""How often a worker with a limit is looked at."""
 NO_FAULTS: Final = WorkerFaults()
 
 
@@ -48,8 +46,11 @@ class WorkerHung(AgentError):
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """How workers are run. Times in seconds; `memory_limit_bytes` is of data (RLIMIT_DATA), not for a microcontroller,
-    whose limit is its arena. `environment` is added to the agent's own."""
+    """How workers are run. Times in seconds; `environment` is added to the agent's own.
+
+    `memory_limit_bytes` is of resident memory, shared libraries included: what the device has for a model's process.
+    A microcontroller's limit is its arena instead.
+    """
 
     load_timeout_s: float = 120.0
     request_timeout_s: float = 10.0
@@ -66,12 +67,16 @@ class WorkerProcess:
         self._release = release
         self._settings = settings
         self._gentle = gentle
+        micro = release.variant.needs.accelerator is Accelerator.MCU
+        self._limit = None if micro else settings.memory_limit_bytes
+        self._over_memory = False
+        self._largest = 0
         self._tail: deque[bytes] = deque()
         self._channel, self._process = _spawn(release.payload.model, settings.environment)
         pipe = self._process.stdout
         assert pipe is not None
-        self._reader = threading.Thread(target=self._keep_tail, args=(pipe,), name="worker-log", daemon=True)
-        self._reader.start()
+        self._guard = threading.Thread(target=self._watch_over, args=(pipe,), name="worker-guard", daemon=True)
+        self._guard.start()
 
     def load(self) -> Report:
         """Wait until the model is loaded.
@@ -79,14 +84,8 @@ class WorkerProcess:
         Raises:
             ModelFailed: engine-missing, model-unloadable, selftest-memory. The process has ended then.
         """
-        variant = self._release.variant
-        micro = variant.needs.accelerator is Accelerator.MCU
-        order = Order(
-            variant=variant,
-            gentle=self._gentle,
-            memory_limit_bytes=None if micro else self._settings.memory_limit_bytes,
-            faults=self._settings.faults.for_version(self._release.manifest.version),
-        )
+        faults = self._settings.faults.for_version(self._release.manifest.version)
+        order = Order(variant=self._release.variant, gentle=self._gentle, faults=faults)
         try:
             send_fields(self._channel, Kind.LOAD, order.model_dump(mode="json"))
             frame = receive(self._channel, time.monotonic() + self._settings.load_timeout_s)
@@ -132,18 +131,26 @@ class WorkerProcess:
 
     def rss_bytes(self) -> int:
         """Resident memory; 0 when the process has ended."""
-        try:
-            status = Path(f"/proc/{self._process.pid}/statm").read_text(encoding="ascii")
-        except OSError:
-            return 0
-        return int(status.split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return self._memory("VmRSS")
+
+    def check_memory(self) -> None:
+        """Compare the largest memory so far with the limit.
+
+        Raises:
+            ModelFailed: selftest-memory.
+        """
+        peak = max(self._memory("VmHWM"), self._largest)
+        if self._over_memory or (self._limit is not None and peak > self._limit):
+            raise ModelFailed(Reason.SELFTEST_MEMORY, self._memory_sentence(peak))
 
     def last_words(self) -> str:
         """How the process ended and the last lines it wrote, engines' chatter left out."""
         code = self._process.poll()
+        if self._over_memory:
+            return self._memory_sentence(self._largest)
         how = "still running" if code is None else _ending(code)
         if code is not None:
-            self._reader.join(0.5)
+            self._guard.join(0.5)
         text = b"".join(list(self._tail)).decode(errors="replace")
         lines = [line.strip() for line in text.splitlines() if not _CHATTER.search(line)]
         return ": ".join([how, *([" | ".join(lines[-_TAIL_LINES:])] if lines else [])])
@@ -158,19 +165,49 @@ class WorkerProcess:
     def _died_loading(self) -> ModelFailed:
         self._process.wait()
         words = self.last_words()
-        killed = self._process.returncode == -signal.SIGKILL
-        memory = killed or (self._settings.memory_limit_bytes is not None and _OUT_OF_MEMORY.search(words))
+        memory = self._over_memory or self._process.returncode == -signal.SIGKILL
         self.stop()
         return ModelFailed(Reason.SELFTEST_MEMORY if memory else Reason.MODEL_UNLOADABLE, words)
 
-    def _keep_tail(self, pipe: IO[bytes]) -> None:
+    def _watch_over(self, pipe: IO[bytes]) -> None:
+        """Keep the last of what the worker writes, and kill it when it takes more memory than it may."""
         kept = 0
+        interval_ms = None if self._limit is None else MEMORY_INTERVAL_MS
+        poll = select.poll()
+        poll.register(pipe, select.POLLIN)
         with pipe:
-            while chunk := os.read(pipe.fileno(), 4096):
+            while True:
+                written = poll.poll(interval_ms)
+                self._keep_to_limit()
+                if not written:
+                    continue
+                chunk = os.read(pipe.fileno(), 4096)
+                if not chunk:
+                    return
                 self._tail.append(chunk)
                 kept += len(chunk)
                 while kept - len(self._tail[0]) >= TAIL_BYTES:
                     kept -= len(self._tail.popleft())
+
+    def _keep_to_limit(self) -> None:
+        if self._limit is None:
+            return
+        resident = self._memory("VmRSS")
+        if resident > self._limit:
+            self._largest = resident
+            self._over_memory = True
+            self._process.kill()
+
+    def _memory(self, field: str) -> int:
+        try:
+            status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii", errors="replace")
+        except OSError:
+            return 0
+        match = re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)
+        return int(match[1]) * 1024 if match else 0
+
+    def _memory_sentence(self, seen: int) -> str:
+        return f"it takes {seen / 2**20:.0f} MiB of memory; its limit here is {(self._limit or 0) / 2**20:.0f} MiB"
 
 
 def _spawn(model: bytes, environment: Mapping[str, str]) -> tuple[socket.socket, subprocess.Popen[bytes]]:
