@@ -70,10 +70,9 @@ class Log(_Table):
 
 
 class Faults(_Table):
-    """FOR EMULATION ONLY: trouble made on purpose. Leave this table out on a real device."""
+    """FOR EMULATION ONLY: trouble made on purpose (a model's process: EDGE_AGENT_FAULT_...). Leave it out otherwise."""
 
     crash_after_s: Seconds | None = Field(None, description="The agent kills itself after so many seconds.")
-    slow_ms: float = Field(0.0, ge=0, le=60_000, description="Milliseconds added to each inference.")
     link_down_s: float = Field(0.0, ge=0, le=86400, description="The broker is out of reach for so many seconds ...")
     link_every_s: float = Field(60.0, gt=0, le=86400, description="... out of every so many.")
     http_latency_ms: float = Field(0.0, ge=0, le=60_000, description="Milliseconds added to each HTTP request.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -27,10 +27,16 @@ class TooSlow(httpx.TransportError):
     """A body trickles. Reaction: as for a broken connection."""
 
 
-def device_client(identity: Identity) -> httpx.Client:
+def device_client(identity: Identity, on_request: Callable[[httpx.Request], None] | None = None) -> httpx.Client:
     """A client for the server's device door; close it when done. Proxies of the environment are not used: the server
-    must see the device's certificate."""
-    return httpx.Client(base_url=identity.server, verify=identity.tls, timeout=TIMEOUT, trust_env=False)
+    must see the device's certificate. `on_request` is called before each request and may raise httpx.TransportError."""
+    return httpx.Client(
+        base_url=identity.server,
+        verify=identity.tls,
+        timeout=TIMEOUT,
+        trust_env=False,
+        event_hooks={"request": [on_request] if on_request else []},
+    )
 
 
 @contextmanager

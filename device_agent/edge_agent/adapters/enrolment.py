@@ -118,12 +118,12 @@ def read_ticket(path: Path) -> EnrolmentTicket:
     except ValidationError as error:
         raise EnrolmentFailed(
             f"{path} is not an enrolment ticket: {error.errors()[0]['msg']}",
-            "Make one with `edge-sdk devices ticket` and copy the whole file.",
+            "Make one with `edge-sdk devices token` and copy the whole file.",
         ) from error
     if ticket.expires <= datetime.now(UTC):
         raise EnrolmentFailed(
             f"the ticket {path} expired at {ticket.expires:%Y-%m-%d %H:%M} UTC",
-            "Make a new one with `edge-sdk devices ticket`; if it should be valid, set this device's clock.",
+            "Make a new one with `edge-sdk devices token`; if it should be valid, set this device's clock.",
         )
     return ticket
 
@@ -209,7 +209,7 @@ def _refusal(status: int, body: bytes) -> EnrolmentFailed:
         return EnrolmentFailed(f"the server refused with status {status}", "See the server's log.")
     return EnrolmentFailed(
         f"the server refused: {problem.detail or problem.title} ({problem.code})",
-        problem.hint or "Make a new ticket with `edge-sdk devices ticket`.",
+        problem.hint or "Make a new ticket with `edge-sdk devices token`.",
     )
 
 
@@ -231,7 +231,7 @@ def _checked_certificate(
     if not fits:
         raise EnrolmentFailed(
             "the certificate is not for this device's key and name, or not by the ticket's authority",
-            "See the server's log; make a new ticket with `edge-sdk devices ticket`.",
+            "See the server's log; make a new ticket with `edge-sdk devices token`.",
         )
     return certificate
 

@@ -36,31 +36,17 @@ def link_outage(faults: Faults) -> Callable[[], bool] | None:
     return LinkOutage(faults.link_down_s, faults.link_every_s) if faults.link_down_s else None
 
 
-class BadNetwork(httpx.BaseTransport):
-    """HTTP through `inner`, later by `latency_s` seconds, with a share `loss` of requests failing to connect."""
-
-    def __init__(self, inner: httpx.BaseTransport, latency_s: float, loss: float) -> None:
-        self._inner = inner
-        self._latency_s = latency_s
-        self._loss = loss
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """The answer of `inner`, if the request is not lost."""
-        time.sleep(self._latency_s)
-        if _RANDOM.random() < self._loss:
-            raise httpx.ConnectError("lost on purpose ([faults] http_loss)", request=request)
-        return self._inner.handle_request(request)
-
-    def close(self) -> None:
-        """Close `inner`."""
-        self._inner.close()
-
-
-def bad_network(inner: httpx.BaseTransport, faults: Faults) -> httpx.BaseTransport:
-    """`inner` with the latency and loss of the settings; itself if there are none."""
+def bad_network(faults: Faults) -> Callable[[httpx.Request], None] | None:
+    """Makes each HTTP request later, and lets a share of them fail to connect; None if neither is wanted."""
     if not (faults.http_latency_ms or faults.http_loss):
-        return inner
-    return BadNetwork(inner, faults.http_latency_ms / 1000, faults.http_loss)
+        return None
+
+    def trouble(request: httpx.Request) -> None:
+        time.sleep(faults.http_latency_ms / 1000)
+        if _RANDOM.random() < faults.http_loss:
+            raise httpx.ConnectError("lost on purpose ([faults] http_loss)", request=request)
+
+    return trouble
 
 
 def crash_after(seconds: float) -> None:

@@ -123,6 +123,10 @@ class Link:
             if thread.is_alive():
                 thread.join(CONNECT_TIMEOUT_S + 5)
 
+    def alive(self) -> bool:
+        """Whether both threads live; connected or not."""
+        return all(thread.is_alive() for thread in self._threads)
+
     def wake(self) -> None:
         """There may be something to send."""
         if not self._woken:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import httpx
+
 from edge_agent.adapters.device_http import device_client
 from edge_agent.adapters.downloads import HttpDownloads
 from edge_agent.adapters.identity import Identity
@@ -35,8 +37,11 @@ def open_updater(
     census: EngineCensus,
     reports: Reports,
     settings: UpdateSettings | None = None,
+    on_request: Callable[[httpx.Request], None] | None = None,
 ) -> Iterator[Updater]:
     """An updater on the state in `state_dir` for as long as the block lasts. End its `run` before leaving the block.
+
+    `on_request` sees each HTTP request before it is sent (see `device_client`).
 
     Raises:
         StorageFailed: the journal can be neither opened nor made.
@@ -45,7 +50,7 @@ def open_updater(
     owner = Owner(identity.tenant, identity.device, identity.profile, identity.hpke)
     journal = SqliteJournal(state_dir / JOURNAL_FILE)
     try:
-        with device_client(identity) as client:
+        with device_client(identity, on_request) as client:
             ports = Ports(
                 repository=TufRepository(client, state_dir / METADATA, identity.root),
                 downloads=HttpDownloads(client, releases),
