@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge_fleet import app
+from edge_fleet.addresses import Addresses
 from edge_fleet.errors import FleetError
-from edge_fleet.fleet import Addresses
 from edge_fleet.settings import Settings, read_settings
 
 CANNOT_START: Final = 3

@@ -13,22 +13,32 @@ from typing import Final
 
 from edge_contracts.operations import NewOperatorToken, OperatorToken, Scope
 from edge_fleet.adapters import authority, doors, online_keys, vault
+from edge_fleet.adapters.blobs import FolderBlobs
 from edge_fleet.adapters.broker import SERVER_USER, BrokerFiles, Mosquitto
 from edge_fleet.adapters.database import Database, sqlite_url
 from edge_fleet.adapters.files import write_whole
 from edge_fleet.adapters.folder import DataFolder
+from edge_fleet.adapters.gate import BrokerGate
 from edge_fleet.adapters.mqtt import PahoLink
+from edge_fleet.adapters.repository_files import RepositoryFiles
 from edge_fleet.adapters.server_identity import ServerIdentity, renew_server_identity
+from edge_fleet.addresses import Addresses
+from edge_fleet.api.device_door import device_door
 from edge_fleet.api.operator_door import operator_door
+from edge_fleet.api.peer import PeerCertificateProtocol
 from edge_fleet.errors import CannotStart
-from edge_fleet.fleet import Addresses, Fleet
+from edge_fleet.fleet import Fleet
 from edge_fleet.ports import Background
 from edge_fleet.services.announcements import Announcements
 from edge_fleet.services.assignments import Assignments
 from edge_fleet.services.background import BackgroundServices
 from edge_fleet.services.changes import Changes
 from edge_fleet.services.drift import DriftWatch
+from edge_fleet.services.enrolment import Enrolment
 from edge_fleet.services.ingest import Ingest
+from edge_fleet.services.releases import Releases
+from edge_fleet.services.renewal import Renewal
+from edge_fleet.services.repository import SignedRepository
 from edge_fleet.services.scheduler import Scheduler
 from edge_fleet.services.tokens import make_operator_token
 from edge_fleet.settings import SETTINGS_FILE, Settings
@@ -37,6 +47,7 @@ _log = logging.getLogger(__name__)
 
 FIRST_ADMIN: Final = "first-admin"
 FIRST_ADMIN_SECONDS: Final = 365 * 86400
+ANY_HOST: Final = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound to
 LEAST_FREE_BYTES: Final = 64 * 1024 * 1024
 
 
@@ -53,6 +64,7 @@ def background(fleet: Fleet) -> tuple[Background, ...]:
         Announcements(database, link),
         Ingest(database, clock, changes, link, fleet.settings.tenant),
         Scheduler(database, clock, changes, link, fleet.assignments, rhythm),
+        Renewal(fleet.repository, fleet.settings.trust.timestamp_seconds),
         DriftWatch(database, clock, changes, rhythm.drift_seconds),
     )
 
@@ -98,12 +110,14 @@ def run(settings: Settings, ready: Callable[[Addresses], None]) -> None:
         raise CannotStart("not-initialised", message, "Make one with `edge-sdk server init --data DIR`.")
     with folder.locked():
         _check_space(folder)
-        sockets = _bind(settings)
-        with _assembled(settings, folder, sockets) as (fleet, _identity), BackgroundServices(background(fleet)):
-            doors.serve(
-                [doors.Door(operator_door(fleet), sockets.operator)],
-                lambda: ready(fleet.addresses),
-            )
+        with _bound(settings) as sockets, _assembled(settings, folder, sockets) as (fleet, identity):
+            fleet.repository.restore()
+            with BackgroundServices(background(fleet)):
+                served = [
+                    doors.Door(operator_door(fleet), sockets.operator),
+                    doors.Door(device_door(fleet), sockets.device, PeerCertificateProtocol, identity.door_context()),
+                ]
+                doors.serve(served, lambda: ready(fleet.addresses))
 
 
 @dataclass(frozen=True)
@@ -113,50 +127,80 @@ class _Sockets:
     broker_port: int
 
 
-def _bind(settings: Settings) -> _Sockets:
-    """Take all three ports first: if one is in use, nothing has started yet."""
-    operator_door_, device_door_, broker = settings.operator_door, settings.device_door, settings.broker
-    operator = doors.bind("operator door", operator_door_.host, operator_door_.port, "--operator-port")
-    device = doors.bind("device door", device_door_.host, device_door_.port, "--device-port")
-    with doors.bind("broker", broker.host, broker.port, "--broker-port") as probe:
-        return _Sockets(operator, device, probe.getsockname()[1])
+@contextmanager
+def _bound(settings: Settings) -> Iterator[_Sockets]:
+    """All three ports are taken first: if one is in use, nothing has started yet."""
+    operator, device, broker = settings.operator_door, settings.device_door, settings.broker
+    with (
+        doors.bind("operator door", operator.host, operator.port, "--operator-port") as operator_socket,
+        doors.bind("device door", device.host, device.port, "--device-port") as device_socket,
+    ):
+        with doors.bind("broker", broker.host, broker.port, "--broker-port") as probe:
+            broker_port = probe.getsockname()[1]
+        yield _Sockets(operator_socket, device_socket, broker_port)
 
 
 @contextmanager
 def _assembled(settings: Settings, folder: DataFolder, sockets: _Sockets) -> Iterator[tuple[Fleet, ServerIdentity]]:
+    """The parts, with database and broker open inside the block."""
     database = _open_database(settings, folder)
     database.migrate()
     issuer = authority.load_authority(folder.keys, folder.certificates)
-    signers = online_keys.load_online_keys(folder.keys)
-    safe = vault.load_vault(folder.keys)
     hosts = (*settings.names, *({settings.broker.host} - set(settings.names)))
     identity = renew_server_identity(issuer, folder.keys, folder.certificates, SERVER_USER, hosts, now())
     revoked = folder.certificates / "revoked.pem"
-    write_whole(revoked, issuer.revocation_list((), now()))
-    files = BrokerFiles(folder.broker, identity.authority, identity.certificate, identity.key, revoked)
-    broker = Mosquitto(settings.broker.program, settings.broker.host, sockets.broker_port, files, settings.tenant)
-    link = PahoLink(broker.host, broker.port, identity.broker_context(), settings.tenant, SERVER_USER)
-    lifetime = timedelta(seconds=settings.trust.assignment_seconds)
-    fleet = Fleet(
-        settings=settings,
-        addresses=_addresses(settings, sockets),
-        database=database,
-        clock=now,
-        changes=Changes(),
-        link=link,
-        assignments=Assignments(settings.tenant, signers.director, safe, lifetime),
+    broker_files = BrokerFiles(folder.broker, identity.authority, identity.certificate, identity.key, revoked)
+    broker = Mosquitto(
+        settings.broker.program, settings.broker.host, sockets.broker_port, broker_files, settings.tenant
     )
+    link = PahoLink(broker.host, broker.port, identity.broker_context(), settings.tenant, SERVER_USER)
+    gate = BrokerGate(issuer, revoked, broker, now)
+    fleet = _fleet(settings, folder, database, _addresses(settings, sockets), issuer, gate, link)
+    fleet.enrolment.enforce()
     try:
-        with broker.running(()), link:
+        with broker.running(), link:
             yield fleet, identity
     finally:
         database.close()
 
 
+def _fleet(
+    settings: Settings,
+    folder: DataFolder,
+    database: Database,
+    addresses: Addresses,
+    issuer: authority.Authority,
+    gate: BrokerGate,
+    link: PahoLink,
+) -> Fleet:
+    signers = online_keys.load_online_keys(folder.keys)
+    safe = vault.load_vault(folder.keys)
+    files, blobs, changes = RepositoryFiles(folder.repository), FolderBlobs(folder.blobs), Changes()
+    times = {name: timedelta(seconds=seconds) for name, seconds in settings.trust}
+    repository = SignedRepository(database, files, signers, now, times["timestamp_seconds"], times["snapshot_seconds"])
+    return Fleet(
+        settings=settings,
+        addresses=addresses,
+        database=database,
+        clock=now,
+        changes=changes,
+        link=link,
+        assignments=Assignments(settings.tenant, signers.director, safe, times["assignment_seconds"]),
+        enrolment=Enrolment(
+            database, now, changes, issuer, gate, settings.tenant, addresses, times["certificate_seconds"]
+        ),
+        repository=repository,
+        releases=Releases(database, repository, blobs, safe, now, changes),
+        files=files,
+        blobs=blobs,
+    )
+
+
 def _addresses(settings: Settings, sockets: _Sockets) -> Addresses:
     name = settings.names[0]
+    operator = name if settings.operator_door.host in ANY_HOST else settings.operator_door.host
     return Addresses(
-        operator_url=f"http://{settings.operator_door.host}:{sockets.operator.getsockname()[1]}",
+        operator_url=f"http://{operator}:{sockets.operator.getsockname()[1]}",
         device_url=f"https://{name}:{sockets.device.getsockname()[1]}",
         mqtt_host=name,
         mqtt_port=sockets.broker_port,

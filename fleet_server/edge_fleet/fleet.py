@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edge_fleet.adapters.blobs import FolderBlobs
+from edge_fleet.adapters.repository_files import RepositoryFiles
+from edge_fleet.addresses import Addresses
 from edge_fleet.ports import Clock, MessageLink, Transactions
 from edge_fleet.services.assignments import Assignments
 from edge_fleet.services.changes import Changes
+from edge_fleet.services.enrolment import Enrolment
+from edge_fleet.services.releases import Releases
+from edge_fleet.services.repository import SignedRepository
 from edge_fleet.settings import Settings
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """Where the server is reached, with the ports that were really taken."""
-
-    operator_url: str
-    device_url: str
-    mqtt_host: str
-    mqtt_port: int
 
 
 @dataclass(frozen=True)
@@ -31,3 +27,8 @@ class Fleet:
     changes: Changes
     link: MessageLink
     assignments: Assignments
+    enrolment: Enrolment
+    repository: SignedRepository
+    releases: Releases
+    files: RepositoryFiles
+    blobs: FolderBlobs

@@ -92,13 +92,13 @@ class Mosquitto:
         return self._files.folder / "mosquitto.log"
 
     @contextmanager
-    def running(self, banned: tuple[DeviceId, ...]) -> Iterator[Mosquitto]:
-        """The broker answers inside the block, and is started again when it dies.
+    def running(self) -> Iterator[Mosquitto]:
+        """The broker answers inside the block, and is started again when it dies. Call `ban` before.
 
         Raises:
             CannotStart: it does not come up; the sentence has its last words.
         """
-        self._configure(banned)
+        self._configure()
         self._start()
         guard = threading.Thread(target=self._guard, name="broker-guard", daemon=True)
         guard.start()
@@ -110,14 +110,16 @@ class Mosquitto:
             guard.join(timeout=10)
 
     def ban(self, banned: tuple[DeviceId, ...]) -> None:
-        """From now on exactly these devices are shut out, those connected now included. The revocation list, which the
-        caller has written, takes effect with it."""
-        self._write_access(banned)
+        """From now on exactly these devices are shut out, those connected now included.
+
+        The revocation list, which the caller has written, takes effect with it.
+        """
+        write_whole(self._files.folder / "access", access_list(self._tenant, banned).encode(), PRIVATE)
         with self._lock:
             if self._process is not None and self._process.poll() is None:
                 self._process.send_signal(signal.SIGHUP)
 
-    def _configure(self, banned: tuple[DeviceId, ...]) -> None:
+    def _configure(self) -> None:
         files = self._files
         store = files.folder / "store"
         store.mkdir(mode=0o700, exist_ok=True)
@@ -133,10 +135,6 @@ class Mosquitto:
             store=store,
         )
         write_whole(files.folder / "mosquitto.conf", text.encode())
-        self._write_access(banned)
-
-    def _write_access(self, banned: tuple[DeviceId, ...]) -> None:
-        write_whole(self._files.folder / "access", access_list(self._tenant, banned).encode(), PRIVATE)
 
     def _start(self) -> None:
         with self._lock, self._log_path.open("ab") as log:

@@ -57,6 +57,14 @@ def problem(error: FleetError) -> Response:
     return _answer(status, error.code, str(error), error.hint, _HEADERS.get(status))
 
 
+def unsatisfiable(size: int) -> Response:
+    """The answer to a range that has no byte of a file of `size` bytes (RFC 9110, section 15.5.17)."""
+    hint = "Ask for bytes before the end."
+    headers = {"Content-Range": f"bytes */{size}"}
+    status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+    return _answer(status, "range-unsatisfiable", f"The file has {size} bytes", hint, headers)
+
+
 def install(app: FastAPI) -> None:
     """Let `app` answer every error this way, those of the framework included."""
     app.add_exception_handler(FleetError, _fleet_error)

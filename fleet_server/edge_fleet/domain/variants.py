@@ -11,8 +11,8 @@ from edge_contracts.manifest import EngineNeeds, Manifest, Variant
 def choose_variant(manifest: Manifest, profile: ProfileName, engines: Collection[str]) -> Variant | None:
     """The variant, or None if there is none.
 
-    `engines` are the pairs the device reported, as `onnxruntime/cpu`; a device that has reported none is trusted to have
-    what its profile says.
+    `engines` are the pairs the device reported, as `onnxruntime/cpu`; a device that has reported none is trusted to
+    have what its profile says.
     """
     candidates = manifest.for_profile(profile)
     return next((variant for variant in candidates if not engines or _runs(variant.needs, engines)), None)

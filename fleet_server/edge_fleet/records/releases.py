@@ -12,6 +12,30 @@ from edge_contracts.ids import DeploymentId, DeviceId, Digest, ModelName, Varian
 from edge_fleet.records.columns import ModelColumn, Row
 
 
+class MetadataRow(Row):
+    """A file of the signed repository as it must be: every root, and the current targets, snapshot and timestamp.
+
+    The database is the truth; the files are written from it, and again at every start.
+    """
+
+    __tablename__ = "metadata"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    role: Mapped[str] = mapped_column(String(16), index=True)
+    version: Mapped[int]
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    expires: Mapped[datetime]
+
+
+class TargetRow(Row):
+    """A small target (the director's key) by its path; manifests are in their releases."""
+
+    __tablename__ = "targets"
+
+    path: Mapped[str] = mapped_column(String(256), primary_key=True)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class ReleaseRow(Row):
     """A published release with the exact manifest bytes the publisher signed."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 Kind = Literal["devices", "releases", "rollouts", "telemetry", "alerts", "audit"]
-Listener = Callable[[Kind], None]
+Listener = Callable[[Kind], object]
 
 
 class Changes:

@@ -102,6 +102,16 @@ def upgrade() -> None:
         sa.UniqueConstraint("secret_hash", name=op.f("uq_enrolment_tokens_secret_hash")),
     )
     op.create_table(
+        "metadata",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("expires", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_metadata")),
+    )
+    op.create_index(op.f("ix_metadata_role"), "metadata", ["role"], unique=False)
+    op.create_table(
         "operator_tokens",
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("name", sa.String(length=256), nullable=False),
@@ -141,6 +151,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rollouts")),
     )
     op.create_index(op.f("ix_rollouts_state"), "rollouts", ["state"], unique=False)
+    op.create_table(
+        "targets",
+        sa.Column("path", sa.String(length=256), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("path", name=op.f("pk_targets")),
+    )
     op.create_table(
         "artifacts",
         sa.Column("model", sa.String(length=64), nullable=False),
@@ -257,10 +273,13 @@ def downgrade() -> None:
     op.drop_table("assignments")
     op.drop_index(op.f("ix_artifacts_digest"), table_name="artifacts")
     op.drop_table("artifacts")
+    op.drop_table("targets")
     op.drop_index(op.f("ix_rollouts_state"), table_name="rollouts")
     op.drop_table("rollouts")
     op.drop_table("releases")
     op.drop_table("operator_tokens")
+    op.drop_index(op.f("ix_metadata_role"), table_name="metadata")
+    op.drop_table("metadata")
     op.drop_table("enrolment_tokens")
     op.drop_index(op.f("ix_devices_profile"), table_name="devices")
     op.drop_table("devices")
