@@ -1,0 +1,54 @@
+"""The child process: reads one task a line, runs it, answers with one JSON line. Prints nothing else there."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from edge_converters.errors import BackendMissing, ConverterError, NotConvertible
+from edge_converters.tasks import TASKS, Task
+
+
+def main() -> None:
+    """Serve until standard input closes. What libraries print on standard output goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        request = json.loads(line)
+        answers.write(json.dumps(_answer(Task(request["task"]), request["arguments"])) + "\n")
+
+
+def _answer(task: Task, arguments: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return _function(task)(**arguments)
+    except ConverterError as error:
+        return {"error": type(error).__name__, "message": str(error), "hint": error.hint}
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign libraries raise anything; the child must answer
+        traceback.print_exc()
+        sentence = " ".join(f"{type(error).__name__}: {error}".split())[-600:]
+        return {
+            "error": NotConvertible.__name__,
+            "message": f"{task} failed: {sentence}",
+            "hint": "The library's own words are above; simplify that part of the model or choose another profile.",
+        }
+
+
+@cache
+def _function(task: Task) -> Callable[..., dict[str, Any]]:
+    place = TASKS[task]
+    try:
+        function: Callable[..., dict[str, Any]] = getattr(importlib.import_module(place.module), place.function)
+    except ModuleNotFoundError as error:
+        message = f"{task} needs the library {error.name}, which is not installed"
+        raise BackendMissing(message, f"Install it with: pip install 'edge-sdk[{place.extra}]'") from error
+    return function
+
+
+if __name__ == "__main__":
+    main()

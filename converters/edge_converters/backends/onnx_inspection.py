@@ -1,0 +1,71 @@
+"""What an ONNX file truly holds: tensors, quantisation, operators. Reads the graph, without running it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnx
+from onnx import numpy_helper
+
+TYPES = {1: "FP32", 10: "FP16", 2: "UINT8", 3: "INT8", 4: "UINT16", 5: "INT16", 6: "INT32", 7: "INT64", 9: "BOOL"}
+BORDERS = {"QuantizeLinear", "DequantizeLinear"}
+WITH_WEIGHTS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+WITH_CHANNELS = {"Conv"}
+
+
+def inspect(model: str) -> dict[str, Any]:
+    """Inputs and outputs as `TensorSpec` fields, operators without Q/DQ, and what is quantised how.
+
+    `float_operators` are those with weights that compute on floats; `per_axis` the share of convolutions with a scale
+    for each channel; `nodes` the number of operators without Q/DQ.
+    """
+    graph = onnx.load(model).graph
+    constants = {weight.name: weight for weight in graph.initializer}
+    written = {name: node for node in graph.node for name in node.output}
+    work = [node for node in graph.node if node.op_type not in BORDERS]
+    weighted = [node for node in work if node.op_type in WITH_WEIGHTS]
+    channels = [node for node in weighted if node.op_type in WITH_CHANNELS]
+    return {
+        "inputs": [_spec(graph, constants, entry) for entry in graph.input],
+        "outputs": [_spec(graph, constants, end) for end in graph.output],
+        "operators": sorted({node.op_type for node in work}),
+        "float_operators": sorted({node.op_type for node in weighted if not _from_stored(node, written)}),
+        "per_axis": _share([_has_axis(node, written, constants) for node in channels]),
+        "nodes": len(work),
+    }
+
+
+def _spec(graph: onnx.GraphProto, constants: dict[str, Any], info: onnx.ValueInfoProto) -> dict[str, Any]:
+    tensor = info.type.tensor_type
+    spec = {
+        "name": info.name,
+        "datatype": TYPES[tensor.elem_type],
+        "shape": [side.dim_value or -1 for side in tensor.shape.dim],
+    }
+    border = next((node for node in graph.node if node.op_type in BORDERS and _touches(node, info.name)), None)
+    if spec["datatype"] in {"FP32", "FP16"} or border is None:
+        return spec
+    scale, zero = (numpy_helper.to_array(constants[name]) for name in border.input[1:3])
+    return {**spec, "quantization": {"scale": float(scale), "zero_point": int(zero)}}
+
+
+def _touches(node: onnx.NodeProto, name: str) -> bool:
+    return node.input[0] == name if node.op_type == "DequantizeLinear" else node.output[0] == name
+
+
+def _from_stored(node: onnx.NodeProto, written: dict[str, onnx.NodeProto]) -> bool:
+    return all(name in written and written[name].op_type == "DequantizeLinear" for name in list(node.input)[:2] if name)
+
+
+def _has_axis(node: onnx.NodeProto, written: dict[str, onnx.NodeProto], constants: dict[str, Any]) -> bool:
+    source = written.get(node.input[1])
+    if source is None or source.op_type != "DequantizeLinear":
+        return False
+    weight, scale = (constants.get(name) for name in source.input[:2])
+    if weight is None or scale is None:
+        return False
+    return int(weight.dims[0]) == 1 or list(scale.dims) == [weight.dims[0]]
+
+
+def _share(flags: list[bool]) -> float:
+    return sum(flags) / len(flags) if flags else 1.0

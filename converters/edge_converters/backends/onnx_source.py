@@ -1,0 +1,134 @@
+"""ONNX sources: what they take and give, and their canonical graph.
+
+Canonical: batch 1, opset 13 or newer, constants folded, batch normalisation folded into convolutions, weights that
+are no longer inputs, shapes inferred.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime as ort
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import version_converter
+
+from edge_converters.errors import BadInput, NotConvertible
+
+OPSET = 17
+"""Per-channel quantisation needs 13; older sources are brought to this one."""
+IR_VERSION = 8
+
+
+def describe(source: str, kind: str) -> dict[str, Any]:
+    """The input's name and shape (batch first, None where free)."""
+    del kind
+    entry = _entry(_load(source))
+    return {"input": entry.name, "shape": _shape(entry)}
+
+
+def prepare(source: str, canonical: str) -> dict[str, Any]:
+    """Write the canonical graph; returns its operators."""
+    model = onnx.ModelProto()
+    model.CopyFrom(_load(source))
+    entry = _entry(model)
+    _drop_weights_from_inputs(model, entry.name)
+    _fix_batch(entry)
+    if _opset(model) < OPSET:
+        model = _upgraded(model)
+    model.ir_version = max(model.ir_version, IR_VERSION)
+    _fold(model, canonical)
+    folded = onnx.shape_inference.infer_shapes(onnx.load(canonical))
+    _drop_unused_domains(folded)
+    onnx.save(folded, canonical)
+    return {"operators": sorted({node.op_type for node in folded.graph.node})}
+
+
+@cache
+def _load(source: str) -> onnx.ModelProto:
+    try:
+        model = onnx.load(source)
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, OSError, ValueError, DecodeError) as error:
+        words = " ".join(str(error).split())[:200]
+        raise BadInput(
+            f"{source} is not a readable ONNX model: {words}", "Check that the file is whole; export it again."
+        ) from error
+    return model
+
+
+def _entry(model: onnx.ModelProto) -> onnx.ValueInfoProto:
+    weights = {weight.name for weight in model.graph.initializer}
+    entries = [entry for entry in model.graph.input if entry.name not in weights]
+    if len(entries) != 1:
+        names = ", ".join(entry.name for entry in entries)
+        raise NotConvertible(
+            f"the model has {len(entries)} inputs ({names})",
+            "Models with one input are converted; concatenate them into one in front of the model.",
+        )
+    entry: onnx.ValueInfoProto = entries[0]
+    if entry.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
+        kind = onnx.TensorProto.DataType.Name(entry.type.tensor_type.elem_type)
+        raise NotConvertible(f"the input {entry.name!r} is {kind}, not FLOAT", "Export the model with a float32 input.")
+    if any(side is None for side in _shape(entry)[1:]):
+        raise NotConvertible(
+            f"the input {entry.name!r} has the shape {_shape(entry)}, which is free beyond the batch",
+            "Fix height, width and length when you export the model: the targets plan memory ahead.",
+        )
+    return entry
+
+
+def _shape(entry: onnx.ValueInfoProto) -> list[int | None]:
+    sides = entry.type.tensor_type.shape.dim
+    return [side.dim_value if side.HasField("dim_value") and side.dim_value > 0 else None for side in sides]
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    return next((each.version for each in model.opset_import if each.domain in {"", "ai.onnx"}), 1)
+
+
+def _drop_weights_from_inputs(model: onnx.ModelProto, entry: str) -> None:
+    """Before IR 4 weights were listed as inputs; while they are, nothing that reads them can be folded."""
+    kept = [each for each in model.graph.input if each.name == entry]
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
+
+
+def _fix_batch(entry: onnx.ValueInfoProto) -> None:
+    side = entry.type.tensor_type.shape.dim[0]
+    if side.HasField("dim_value") and side.dim_value > 1:
+        raise NotConvertible(
+            f"the input {entry.name!r} has a fixed batch of {side.dim_value}",
+            "Export it with a batch of 1 or a free one.",
+        )
+    side.dim_value = 1
+
+
+def _upgraded(model: onnx.ModelProto) -> onnx.ModelProto:
+    try:
+        return version_converter.convert_version(model, OPSET)
+    except (RuntimeError, version_converter.ConvertError) as error:
+        words = " ".join(str(error).split())[:200]
+        raise NotConvertible(
+            f"opset {_opset(model)} cannot be brought to {OPSET}: {words}", f"Export the model with opset {OPSET}."
+        ) from error
+
+
+def _fold(model: onnx.ModelProto, canonical: str) -> None:
+    upgraded = Path(canonical).with_suffix(".unfolded.onnx")
+    onnx.save(model, upgraded)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = canonical
+    options.log_severity_level = 3
+    ort.InferenceSession(upgraded, options, providers=["CPUExecutionProvider"])
+    upgraded.unlink()
+
+
+def _drop_unused_domains(model: onnx.ModelProto) -> None:
+    used = {node.domain for node in model.graph.node} | {""}
+    kept = [each for each in model.opset_import if each.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)

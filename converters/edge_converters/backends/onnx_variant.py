@@ -1,0 +1,117 @@
+"""ONNX variants from a canonical graph, one function per numeric scheme."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize
+from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config
+from onnxruntime.quantization.quantize import StaticQuantConfig
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+
+def make(canonical: str, scheme: str, calibration: str, output: str, accelerator: str) -> dict[str, Any]:
+    """Write the variant to `output`. `calibration` is an .npy of float inputs, used where ranges are needed.
+
+    For the QNN provider the quantised model also takes and gives stored values, so that no node is left to the CPU.
+    """
+    _SCHEMES[scheme](canonical, calibration, output, accelerator == "qnn-htp")
+    return {}
+
+
+class _Samples(CalibrationDataReader):  # type: ignore[misc] # the library has no types
+    def __init__(self, entry: str, samples: npt.NDArray[np.float32]) -> None:
+        self._entry = entry
+        self._rows: Iterator[npt.NDArray[np.float32]] = iter(samples)
+
+    def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
+        row = next(self._rows, None)
+        return None if row is None else {self._entry: row[None]}
+
+
+def _fp32(canonical: str, calibration: str, output: str, for_qnn: bool) -> None:
+    del calibration, for_qnn
+    shutil.copyfile(canonical, output)
+
+
+def _fp16(canonical: str, calibration: str, output: str, for_qnn: bool) -> None:
+    del calibration, for_qnn
+    onnx.save(convert_float_to_float16(onnx.load(canonical), keep_io_types=True), output)
+
+
+def _qdq(activations: QuantType) -> Callable[[str, str, str, bool], None]:
+    def quantised(canonical: str, calibration: str, output: str, for_qnn: bool) -> None:
+        reader = _Samples(onnx.load(canonical).graph.input[0].name, np.load(calibration))
+        config = _for_qnn(canonical, reader, activations) if for_qnn else _for_cpu(reader, activations)
+        quantize(canonical, output, config)
+        if for_qnn:
+            model = onnx.load(output)
+            _strip_borders(model)
+            onnx.save(model, output)
+
+    return quantised
+
+
+def _for_cpu(reader: _Samples, activations: QuantType) -> StaticQuantConfig:
+    return StaticQuantConfig(
+        reader,
+        quant_format=QuantFormat.QDQ,
+        activation_type=activations,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+    )
+
+
+def _for_qnn(canonical: str, reader: _Samples, activations: QuantType) -> StaticQuantConfig:
+    """Qualcomm's rules (no per-channel MatMul, fixed scales of sigmoid and tanh), every operator quantised."""
+    config = get_qnn_qdq_config(
+        canonical, reader, activation_type=activations, weight_type=QuantType.QInt8, per_channel=True
+    )
+    config.extra_options["ForceQuantizeNoInputCheck"] = True
+    return config
+
+
+_SCHEMES: dict[str, Callable[[str, str, str, bool], None]] = {
+    "fp32": _fp32,
+    "fp16": _fp16,
+    "qdq-u8s8": _qdq(QuantType.QUInt8),
+    "qdq-s8s8": _qdq(QuantType.QInt8),
+    "qdq-u16s8": _qdq(QuantType.QUInt16),
+}
+
+
+def _strip_borders(model: onnx.ModelProto) -> None:
+    """Take the first QuantizeLinear and the last DequantizeLinear away: the graph's ends become stored values."""
+    graph = model.graph
+    for entry in graph.input:
+        readers = [node for node in graph.node if entry.name in node.input]
+        if len(readers) == 1 and readers[0].op_type == "QuantizeLinear":
+            _retype(graph, entry, readers[0])
+            _rename(graph, readers[0].output[0], entry.name)
+            graph.node.remove(readers[0])
+    for end in graph.output:
+        (writer,) = (node for node in graph.node if end.name in node.output)
+        if writer.op_type == "DequantizeLinear":
+            _retype(graph, end, writer)
+            graph.node.remove(writer)
+            _rename(graph, writer.input[0], end.name)
+
+
+def _retype(graph: onnx.GraphProto, end: onnx.ValueInfoProto, node: onnx.NodeProto) -> None:
+    zero = next(weight for weight in graph.initializer if weight.name == node.input[2])
+    end.type.tensor_type.elem_type = zero.data_type
+
+
+def _rename(graph: onnx.GraphProto, old: str, new: str) -> None:
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for index, name in enumerate(names):
+                if name == old:
+                    names[index] = new
+    for info in [info for info in graph.value_info if info.name in {old, new}]:
+        graph.value_info.remove(info)

@@ -1,0 +1,199 @@
+"""What a variant must show by running before it is shipped: one function per accelerator, chosen from a table.
+
+Each runs samples where the target would run them (or on what stands for it: the tensor processor's simulator, a Vulkan
+adapter, TFLite Micro's kernels) and returns figures; a broken hard limit raises CheckFailed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_contracts.manifest import Accelerator, Figure, TensorSpec
+from edge_converters import vulkan
+from edge_converters.errors import CheckFailed
+from edge_converters.files import ModelFile, run
+from edge_converters.machine import describe_machine
+from edge_converters.tasks import Task
+from edge_converters.workers import Worker
+from edge_profiles.profile import Profile
+from edge_profiles.schemes import Scheme
+
+Array = npt.NDArray[Any]
+
+QUANTISED: Final = frozenset({Scheme.INT8, Scheme.QDQ_U8S8, Scheme.QDQ_S8S8, Scheme.QDQ_U16S8})
+STRUCTURAL: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A run on the target's own engine. `difference` is the largest to the CPU's answers, in real values."""
+
+    sentence: str
+    figures: dict[str, Figure] = field(default_factory=dict)
+    difference: float = 0.0
+    attachments: dict[str, bytes] = field(default_factory=dict)
+    replaces: Path | None = None
+    """A compiled file that is shipped in place of the one that was tried."""
+
+
+def verify(file: ModelFile, profile: Profile, scheme: Scheme) -> None:
+    """That the file truly has what was asked for.
+
+    Raises:
+        CheckFailed: a float operator in a quantised file, a scale per tensor where one per channel was asked for,
+            float inputs where stored ones were, an operator without a kernel on the target, too many bytes.
+    """
+    if scheme in QUANTISED and set(file.float_operators) - STRUCTURAL:
+        raise _broken(
+            f"{', '.join(file.float_operators)} still compute on floats", "Use operators that have int8 kernels."
+        )
+    if scheme in QUANTISED and file.per_axis < 1:
+        raise _broken(
+            f"{1 - file.per_axis:.0%} of the convolutions have one scale for all channels", "Report this model."
+        )
+    if scheme is Scheme.INT8 and any(spec.datatype != "INT8" for spec in (*file.inputs, *file.outputs)):
+        raise _broken("inputs or outputs are not int8", "Report this model.")
+    if profile.operators is not None:
+        missing = sorted(set(file.operators) - set(profile.operators.allow))
+        if missing:
+            raise _broken(
+                f"{profile.name} has no kernel for {', '.join(missing)}",
+                "Replace these operators, or add the kernels to the firmware and to operators.allow of your profile.",
+            )
+    if profile.budgets.size is not None and file.size > profile.budgets.size.value:
+        raise _broken(
+            f"the file has {file.size} bytes, budgets.size of {profile.name} is {profile.budgets.size.value:.0f}",
+            "Make the model smaller.",
+        )
+
+
+def try_on_target(file: ModelFile, profile: Profile, inputs: Path, expected: dict[str, Array]) -> Trial:
+    """Run the stored samples of `inputs` on the profile's accelerator; `expected` are the CPU's real answers.
+
+    Raises:
+        CheckFailed: coverage below the profile's floor, too little arena, or no such engine here.
+    """
+    return _TRIALS[profile.accelerator](file, profile, inputs, expected)
+
+
+def _on_cpu(file: ModelFile, profile: Profile, inputs: Path, expected: dict[str, Array]) -> Trial:
+    del file, profile, inputs, expected
+    return Trial("the accuracy was measured in this engine")
+
+
+def _on_gpu(file: ModelFile, profile: Profile, inputs: Path, expected: dict[str, Array]) -> Trial:
+    with Worker(vulkan.environment()) as worker:
+        _, real, answer = run(file, Task.RUN_LITERT_GPU, inputs, worker, threads=profile.threads)
+    coverage = 1.0 if answer["fully_accelerated"] else 0.0
+    _hold_floor(profile, coverage, "LiteRT left operators to the CPU")
+    worst = _difference(real, expected)
+    return Trial(
+        f"all operators on {answer['adapter']}, at most {worst:.2g} from the CPU",
+        {"coverage": _measured(coverage, "share", answer["adapter"], answer["samples"])},
+        worst,
+    )
+
+
+def _on_hexagon(file: ModelFile, profile: Profile, inputs: Path, expected: dict[str, Array]) -> Trial:
+    with Worker() as worker:
+        stored, real, answer = run(file, Task.RUN_QNN, inputs, worker, threads=profile.threads)
+    left = answer["on_cpu"]
+    coverage = 1 - sum(left.values()) / max(file.nodes, sum(left.values()), 1)
+    names = ", ".join(f"{count} x {name}" for name, count in sorted(left.items()))
+    _hold_floor(profile, coverage, f"left to the CPU: {names or 'nothing'}")
+    worst = _difference(real, expected)
+    steps = max(_steps(spec, real[spec.name], expected[spec.name]) for spec in file.outputs)
+    where = "Hexagon simulator of the QNN provider"
+    del stored
+    return Trial(
+        f"{answer['partitions']} partition(s) on the {where}, at most {steps:.1f} LSB of 8 bits from the CPU",
+        {
+            "coverage": _measured(coverage, "share", where, answer["samples"]),
+            "partitions": _measured(answer["partitions"], "count", where, answer["samples"]),
+            "npu_difference": _measured(steps, "LSB of 8 bits", where, answer["samples"]),
+        },
+        worst,
+    )
+
+
+def _on_microcontroller(file: ModelFile, profile: Profile, inputs: Path, expected: dict[str, Array]) -> Trial:
+    assert profile.memory.arena is not None
+    arena = int(profile.memory.arena.value)
+    with Worker() as worker:
+        _, real, answer = run(file, Task.RUN_TFLITE_MICRO, inputs, worker, arena=arena)
+    worst, used = _difference(real, expected), answer["arena_bytes"]
+    return Trial(
+        f"runs in TFLite Micro with {used} of {arena} bytes of arena, at most {worst:.2g} from LiteRT",
+        {"arena": _measured(used, "byte", "TFLite Micro's allocator", answer["samples"])},
+        worst,
+    )
+
+
+def _on_ethos_u(file: ModelFile, profile: Profile, inputs: Path, expected: dict[str, Array]) -> Trial:
+    del inputs, expected
+    assert profile.vela is not None
+    compiled = file.path.with_name(f"{file.path.stem}-vela.tflite")
+    system = profile.vela.model_dump(exclude={"source"})
+    with Worker() as worker:
+        answer = worker.call(Task.COMPILE_VELA, model=str(file.path), output=str(compiled), **system)
+    coverage = answer["npu"] / max(answer["npu"] + answer["cpu"], 1)
+    _hold_floor(profile, coverage, f"{answer['cpu']} operators left to the CPU, see Vela's report")
+    columns = answer["summary"]
+    how = f"Vela, {profile.vela.accelerator_config}, {profile.vela.system_config}, {profile.vela.memory_mode}"
+    return Trial(
+        f"all {answer['npu']} operators mapped to the NPU by {how}",
+        {
+            "coverage": Figure(value=coverage, unit="share", kind="estimated", source=how),
+            "latency": Figure(value=float(columns["inference_time"]) * 1000, unit="ms", kind="estimated", source=how),
+            "sram": Figure(value=float(columns["sram_memory_used"]) * 1024, unit="byte", kind="estimated", source=how),
+        },
+        attachments={"vela-report.txt": answer["text"].encode(), "vela-summary.csv": _table(columns)},
+        replaces=compiled,
+    )
+
+
+_TRIALS: Final[dict[Accelerator, Callable[[ModelFile, Profile, Path, dict[str, Array]], Trial]]] = {
+    Accelerator.CPU: _on_cpu,
+    Accelerator.GPU: _on_gpu,
+    Accelerator.QNN_HTP: _on_hexagon,
+    Accelerator.MCU: _on_microcontroller,
+    Accelerator.ETHOS_U: _on_ethos_u,
+}
+
+
+def _broken(message: str, hint: str) -> CheckFailed:
+    return CheckFailed(message, hint)
+
+
+def _hold_floor(profile: Profile, coverage: float, left: str) -> None:
+    if coverage < profile.coverage_floor:
+        raise CheckFailed(
+            f"{coverage:.0%} of the operators run on {profile.accelerator}, the floor of {profile.name} is "
+            f"{profile.coverage_floor:.0%} ({left})",
+            "Replace those operators, or lower coverage_floor in a profile of your own.",
+        )
+
+
+def _difference(got: dict[str, Array], expected: dict[str, Array]) -> float:
+    return max(float(np.abs(got[name] - expected[name]).max()) for name in expected)
+
+
+def _steps(spec: TensorSpec, got: Array, expected: Array) -> float:
+    """The largest difference in steps of the output's range at 8 bits, whatever width it is stored in."""
+    assert spec.quantization is not None
+    wide = 256 if spec.datatype in {"UINT16", "INT16"} else 1
+    return float(np.abs(got - expected).max() / (spec.quantization.scale * wide))
+
+
+def _measured(value: float, unit: str, where: str, n: int) -> Figure:
+    return Figure(value=value, unit=unit, kind="measured", source=f"{where} on {describe_machine()}", n=n)
+
+
+def _table(columns: dict[str, str]) -> bytes:
+    return "\n".join((",".join(columns), ",".join(columns.values()), "")).encode()

@@ -1,0 +1,167 @@
+"""The conversion: a source model, profiles and data in; a bundle out, or the reasons why there is none."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from edge_contracts.features import confidence_counts, make_baselines, top_classes
+from edge_contracts.ids import ModelName
+from edge_contracts.manifest import MANIFEST_FILE, Baseline, Lineage, Manifest, Variant, write_manifest
+from edge_converters.bundles import REPORT_FILE, VARIANTS_FOLDER, write_bundle
+from edge_converters.datasets import Data
+from edge_converters.errors import BadInput
+from edge_converters.floats import Floats, prepare
+from edge_converters.guard import Guard, Verdict
+from edge_converters.machine import describe_machine
+from edge_converters.metrics import Metric, choose_metric
+from edge_converters.reports import Conversion, as_json, worst
+from edge_converters.sources import Source, recognise
+from edge_converters.variants import Made, Workshop, make_variant
+from edge_converters.workers import Worker
+from edge_profiles.profile import Profile
+
+OnStep = Callable[[str, int, int], None]
+"""Called before each step with what is done now, how many steps are done, and how many there are."""
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Shows no progress."""
+
+
+def convert(
+    source: Path,
+    profiles: Sequence[Profile],
+    data: Data,
+    *,
+    output: Path,
+    model: ModelName,
+    version: int = 1,
+    labels: Sequence[str] = (),
+    guard: Guard | None = None,
+    seed: int = 0,
+    on_step: OnStep = silent,
+) -> Conversion:
+    """One variant for each profile, proven against the float source, written as a bundle to `output`.
+
+    The bundle is written if every profile passes; otherwise nothing is, and the outcome says why.
+
+    Raises:
+        BadInput: source, data or arguments are not usable.
+        BackendMissing: a library is not installed.
+        NotConvertible: the source reaches none of the formats.
+        CheckFailed: a float conversion differs from its source.
+        NotWritten: no room or permission for the output.
+    """
+    opened = recognise(source)
+    _check(profiles, data, labels)
+    guard = guard or Guard()
+    total = len(profiles) + 2
+    on_step("reading the source and proving the float conversions", 0, total)
+    formats = tuple(dict.fromkeys(profile.format for profile in profiles))
+    with tempfile.TemporaryDirectory(prefix="edge-convert-") as folder, Worker() as worker:
+        floats = prepare(opened, data, formats, Path(folder), worker, seed)
+        metric = choose_metric(floats.reference, data.evaluation.y)
+        shop = Workshop(data, floats, metric, guard, worker)
+        made = []
+        for done, profile in enumerate(profiles, start=1):
+            on_step(f"{profile.name}: {', then '.join(profile.schemes)}", done, total)
+            made.append(make_variant(profile, shop))
+    outcome = Conversion(
+        verdict=worst([each.report.verdict for each in made]),
+        bundle=None,
+        reports=tuple(each.report for each in made),
+        metric=metric.name,
+        guard=guard,
+        source=opened.path.name,
+        parity={str(target): difference for target, difference in floats.parity.items()},
+        samples={
+            "calibration": len(data.calibration),
+            "ranking": len(data.ranking_rows),
+            "decision": len(data.decision_rows),
+        },
+        measured_on=describe_machine(),
+    )
+    on_step("writing the bundle", total - 1, total)
+    if outcome.verdict is Verdict.PASS:
+        outcome = replace(outcome, bundle=output)
+        manifest = _manifest(opened, data, floats, metric, made, model, version, labels, seed)
+        write_bundle(output, _files(manifest, made, outcome))
+    on_step("done", total, total)
+    return outcome
+
+
+def _check(profiles: Sequence[Profile], data: Data, labels: Sequence[str]) -> None:
+    names = [profile.name for profile in profiles]
+    if not names:
+        raise BadInput("no hardware profile was given", "Name one or more with --profile.")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise BadInput(f"the profile {twice} was given twice", "Name each profile once.")
+    y = data.evaluation.y
+    if labels and y is not None and y.max() >= len(labels):
+        raise BadInput(f"y holds class {y.max()}, but there are {len(labels)} labels", "Give one label for each class.")
+
+
+def _manifest(
+    source: Source,
+    data: Data,
+    floats: Floats,
+    metric: Metric,
+    made: Sequence[Made],
+    model: ModelName,
+    version: int,
+    labels: Sequence[str],
+    seed: int,
+) -> Manifest:
+    variants: tuple[Variant, ...] = tuple(each.variant for each in made if each.variant is not None)
+    return Manifest(
+        model=model,
+        version=version,
+        created=datetime.now(UTC).replace(microsecond=0),
+        task=metric.task,
+        labels=tuple(labels),
+        preprocessing=data.preprocessing,
+        variants=variants,
+        baseline=_baseline(variants[0].inputs[0].name, data, floats, metric),
+        lineage=Lineage(
+            source_digest=source.digest,
+            source_name=source.path.name,
+            tool_version=installed_version("edge-sdk"),
+            data=data.digests,
+            seed=seed,
+        ),
+    )
+
+
+def _baseline(tensor: str, data: Data, floats: Floats, metric: Metric) -> Baseline:
+    """Inputs before preprocessing, and the source's own answers, over all evaluation data."""
+    features = make_baselines(tensor, data.evaluation.x)
+    if metric.task != "classification":
+        return Baseline(n=len(data.evaluation), features=features)
+    scores = next(iter(floats.reference.values()))
+    found, confidence = top_classes(scores)
+    count = max(scores.reshape(len(scores), -1).shape[1], 2)
+    return Baseline(
+        n=len(data.evaluation),
+        features=features,
+        classes=tuple(int((found == label).sum()) for label in range(count)),
+        confidence=confidence_counts(confidence),
+    )
+
+
+def _files(manifest: Manifest, made: Sequence[Made], outcome: Conversion) -> dict[str, bytes]:
+    files = {MANIFEST_FILE: write_manifest(manifest), REPORT_FILE: _json(as_json(outcome))}
+    for each in made:
+        files |= each.files or {}
+        files[f"{VARIANTS_FOLDER}/{each.report.variant}/{REPORT_FILE}"] = _json(as_json(each.report))
+    return files
+
+
+def _json(content: object) -> bytes:
+    return json.dumps(content, indent=1).encode() + b"\n"

@@ -1,0 +1,167 @@
+"""Labelled data from `.npz` files or arrays: checked, kept apart, split the same way every time.
+
+Three splits never share a sample: calibration (ranges), ranking (choosing among candidates), decision (the verdict).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_contracts.ids import Digest
+from edge_contracts.manifest import Preprocessing
+from edge_converters.errors import BadInput
+
+Array = npt.NDArray[Any]
+RealArray = npt.NDArray[np.float32]
+
+RANKING_SHARE: Final = 0.3
+LEAST_EVALUATION: Final = 16
+"""Below this there is nothing to decide and too little for golden samples."""
+MOST_CALIBRATION: Final = 256
+"""More samples do not move a min-max range noticeably and cost time; the first by digest are taken."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """`x` as it was given, [n, ...]; `y` whole-number labels [n] or None."""
+
+    x: Array
+    y: npt.NDArray[np.int64] | None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Samples:
+        """These samples, in this order."""
+        return Samples(self.x[rows], None if self.y is None else self.y[rows])
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a conversion may look at. `evaluation` is ranking and decision together."""
+
+    calibration: Samples
+    evaluation: Samples
+    ranking_rows: npt.NDArray[np.intp]
+    decision_rows: npt.NDArray[np.intp]
+    preprocessing: Preprocessing
+    digests: dict[str, Digest]
+
+    def model_input(self, x: Array) -> RealArray:
+        """Given values as the float model takes them: (x - offset) * scale."""
+        real = np.asarray(x, np.float32)
+        if self.preprocessing == Preprocessing():
+            return real
+        return (real - np.float32(self.preprocessing.offset)) * np.float32(self.preprocessing.scale)
+
+
+def read_data(calibration: Path, evaluation: Path, preprocessing: Preprocessing | None = None) -> Data:
+    """The data of two `.npz` files: `x`, and `y` in the evaluation (without it, agreement with the source is judged).
+
+    Raises:
+        BadInput: not readable, an array missing or of the wrong kind, or a sample in both files.
+    """
+    return make_data(_read(calibration), _read(evaluation), preprocessing, (str(calibration), str(evaluation)))
+
+
+def make_data(
+    calibration: Samples,
+    evaluation: Samples,
+    preprocessing: Preprocessing | None = None,
+    names: tuple[str, str] = ("the calibration data", "the evaluation data"),
+) -> Data:
+    """The same from arrays.
+
+    Raises:
+        BadInput: as `read_data`.
+    """
+    for samples, name in zip((calibration, evaluation), names, strict=True):
+        _check(samples, name)
+    if len(evaluation) < LEAST_EVALUATION:
+        raise BadInput(
+            f"{names[1]} holds {len(evaluation)} samples, at least {LEAST_EVALUATION} are needed",
+            "Give more labelled samples; some hundreds let a loss of one point be seen.",
+        )
+    if calibration.x.shape[1:] != evaluation.x.shape[1:]:
+        raise BadInput(
+            f"a sample is {calibration.x.shape[1:]} in {names[0]} and {evaluation.x.shape[1:]} in {names[1]}",
+            "Prepare both in the same way.",
+        )
+    calibration_keys, evaluation_keys = _keys(calibration.x), _keys(evaluation.x)
+    _refuse_overlap(calibration_keys, evaluation_keys, names)
+    order = np.argsort(np.array(evaluation_keys))
+    cut = int(len(order) * RANKING_SHARE)
+    chosen = np.argsort(np.array(calibration_keys))[:MOST_CALIBRATION]
+    return Data(
+        calibration=calibration.take(chosen),
+        evaluation=evaluation,
+        ranking_rows=np.sort(order[:cut]),
+        decision_rows=np.sort(order[cut:]),
+        preprocessing=preprocessing or Preprocessing(),
+        digests={"calibration": _digest(calibration_keys), "evaluation": _digest(evaluation_keys)},
+    )
+
+
+def _read(path: Path) -> Samples:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            names = list(arrays.keys())
+            if "x" not in names:
+                raise BadInput(
+                    f"{path} has no array x (it has: {', '.join(names) or 'nothing'})",
+                    "Save the samples as numpy.savez(file, x=samples, y=labels).",
+                )
+            return Samples(arrays["x"], _labels(arrays["y"], path) if "y" in names else None)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+        words = error.strerror if isinstance(error, OSError) and error.strerror else "it is not an .npz file of arrays"
+        raise BadInput(
+            f"{path} is not readable: {words}", "Save it with numpy.savez(file, x=samples, y=labels)."
+        ) from error
+
+
+def _labels(y: Array, path: Path) -> npt.NDArray[np.int64]:
+    if y.ndim != 1 or y.dtype.kind not in "iu":
+        raise BadInput(
+            f"{path}: y is {y.dtype} of shape {y.shape}; labels are whole numbers, one for each sample",
+            "Save class numbers; or leave y out, then agreement with the source model is judged.",
+        )
+    return y.astype(np.int64)
+
+
+def _check(samples: Samples, name: str) -> None:
+    x = samples.x
+    if x.dtype.kind not in "fiu":
+        raise BadInput(f"{name}: x is {x.dtype}, not numbers", "Save floats or integers.")
+    if x.ndim < 2 or len(x) == 0:
+        raise BadInput(f"{name}: x has the shape {x.shape}", "Put the samples first: [samples, ...].")
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        row = int(np.argwhere(~np.isfinite(x))[0][0])
+        raise BadInput(f"{name}: sample {row} of x holds NaN or infinity", "Remove or repair that sample.")
+    if samples.y is not None and len(samples.y) != len(x):
+        raise BadInput(f"{name}: {len(x)} samples in x and {len(samples.y)} labels in y", "Save one label a sample.")
+
+
+def _keys(x: Array) -> list[str]:
+    """One digest for each sample's values, the same whatever number type they were saved in."""
+    return [hashlib.sha256(np.ascontiguousarray(row, np.float32).tobytes()).hexdigest() for row in x]
+
+
+def _refuse_overlap(calibration: list[str], evaluation: list[str], names: tuple[str, str]) -> None:
+    known = set(calibration)
+    both = [row for row, key in enumerate(evaluation) if key in known]
+    if both:
+        raise BadInput(
+            f"{len(both)} samples of {names[1]} are also in {names[0]} (the first is number {both[0]})",
+            "Take them out of one: a model is not judged by data that it was calibrated with.",
+        )
+
+
+def _digest(keys: list[str]) -> Digest:
+    return Digest.of("".join(sorted(keys)).encode())

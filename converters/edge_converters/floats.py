@@ -1,0 +1,127 @@
+"""The float baseline: the source's own answers, and per format a float file that is shown to equal it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_converters.datasets import Data
+from edge_converters.errors import BadInput
+from edge_converters.files import RUN_ON_CPU, ModelFile, inspect_file, run, stored_inputs
+from edge_converters.metrics import in_order
+from edge_converters.parity import check_parity
+from edge_converters.routes import travel
+from edge_converters.sources import Source, SourceKind
+from edge_converters.tasks import Task
+from edge_converters.workers import Worker
+from edge_profiles.schemes import Format
+
+Array = npt.NDArray[Any]
+
+PARITY_SAMPLES: Final = 16
+
+DESCRIBE: Final[dict[SourceKind, Task]] = {
+    SourceKind.KERAS: Task.DESCRIBE_TENSORFLOW,
+    SourceKind.SAVED_MODEL: Task.DESCRIBE_TENSORFLOW,
+    SourceKind.ONNX: Task.DESCRIBE_ONNX,
+}
+RUN_SOURCE: Final[dict[SourceKind, Task]] = {
+    SourceKind.KERAS: Task.RUN_TENSORFLOW_SOURCE,
+    SourceKind.SAVED_MODEL: Task.RUN_TENSORFLOW_SOURCE,
+    SourceKind.ONNX: Task.RUN_ONNX_SOURCE,
+}
+MAKE: Final[dict[Format, Task]] = {"tflite": Task.MAKE_TFLITE, "onnx": Task.MAKE_ONNX}
+
+
+@dataclass(frozen=True)
+class Floats:
+    """What every variant is made from and compared with."""
+
+    canonical: dict[Format, Path]
+    files: dict[Format, ModelFile]
+    parity: dict[Format, float]
+    """Largest difference to the source, as a share of the output's range."""
+    reference: dict[str, Array]
+    """The source's answers to the evaluation data, by output name, in the source's order."""
+    calibration: Path
+    """Calibration data as the float model takes it."""
+
+
+def prepare(source: Source, data: Data, formats: Collection[Format], folder: Path, worker: Worker, seed: int) -> Floats:
+    """Run the source, make its float file in each format, and prove them equal on real and random inputs.
+
+    Raises:
+        BadInput: the samples do not fit the model's input.
+        CheckFailed: a float file differs from its source.
+        NotConvertible: no way to a format.
+    """
+    described = worker.call(DESCRIBE[source.kind], source=str(source.path), kind=source.kind)
+    _check_shape(tuple(described["shape"]), data)
+    inputs = _inputs(data, seed)
+    paths = {name: _save(folder / f"{name}.npy", array) for name, array in inputs.items()}
+    answers = folder / "reference.npz"
+    asked = {name: str(paths[name]) for name in ("real", "random", "evaluation")}
+    said = worker.call(
+        RUN_SOURCE[source.kind], source=str(source.path), kind=source.kind, inputs=asked, answers=str(answers)
+    )
+    with np.load(answers) as arrays:
+        got = {name: {key: arrays[f"{name}/{key}"] for key in said["outputs"]} for name in asked}
+    expected = {name: np.concatenate([got["real"][name], got["random"][name]]) for name in said["outputs"]}
+    canonical: dict[Format, Path] = {}
+    files: dict[Format, ModelFile] = {}
+    parity: dict[Format, float] = {}
+    for target in formats:
+        canonical[target] = travel(source, target, folder, worker)
+        files[target] = make_file(
+            canonical[target], target, "fp32", "cpu", paths["calibration"], said["outputs"], worker
+        )
+        entry = stored_inputs(files[target], np.concatenate([inputs["real"], inputs["random"]]), "parity")
+        _, real, _ = run(files[target], RUN_ON_CPU[target], entry, worker, threads=1)
+        parity[target] = check_parity(expected, in_order(said["outputs"], real), f"the float {target} file")
+    return Floats(canonical, files, parity, got["evaluation"], paths["calibration"])
+
+
+def make_file(
+    canonical: Path, kind: Format, scheme: str, accelerator: str, calibration: Path, names: list[str], worker: Worker
+) -> ModelFile:
+    """The model in one format and scheme, inspected."""
+    path = canonical.with_name(f"{scheme}-{accelerator}.{kind}")
+    extra = (
+        {"saved_model": str(canonical)}
+        if kind == "tflite"
+        else {"canonical": str(canonical), "accelerator": accelerator}
+    )
+    worker.call(MAKE[kind], scheme=scheme, calibration=str(calibration), output=str(path), **extra)
+    return inspect_file(path, kind, tuple(names), worker)
+
+
+def _check_shape(shape: tuple[int | None, ...], data: Data) -> None:
+    given = data.evaluation.x.shape[1:]
+    if given != shape[1:]:
+        raise BadInput(
+            f"a sample of the data has the shape {given}, the model takes {tuple(shape[1:])}",
+            "Save x as [samples, ...] in the model's own layout.",
+        )
+
+
+def _inputs(data: Data, seed: int) -> dict[str, Array]:
+    calibration = data.model_input(data.calibration.x)
+    random = np.random.default_rng(seed).uniform(
+        calibration.min(), calibration.max(), (PARITY_SAMPLES, *calibration.shape[1:])
+    )
+    return {
+        "calibration": calibration,
+        "real": calibration[:PARITY_SAMPLES],
+        "random": random.astype(np.float32),
+        "evaluation": data.model_input(data.evaluation.x),
+    }
+
+
+def _save(path: Path, array: Array) -> Path:
+    np.save(path, array)
+    return path

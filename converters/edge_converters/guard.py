@@ -1,0 +1,103 @@
+"""The guard: whether a variant lost too much, decided on paired samples. Pure.
+
+Proportions (right or wrong, agrees or not) get Tango's score bound for the paired difference (T. Tango, Statistics in
+Medicine 17, 1998, 891-908), which stays honest when no pair differs; shares between 0 and 1 get a one-sided t bound.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+Scores = npt.NDArray[Any]
+
+Z: Final = 1.6448536269514722
+"""One-sided 95 %."""
+
+
+class Verdict(StrEnum):
+    """What became of a candidate or a profile, from good to bad."""
+
+    PASS = "pass"  # noqa: S105 - a verdict
+    UNDECIDABLE = "undecidable"
+    """Too few samples to tell."""
+    FAIL = "fail"
+    """A candidate lost too much, or broke a hard limit of the profile."""
+    UNREACHABLE = "unreachable"
+    """No scheme of the profile keeps the accuracy."""
+
+
+@dataclass(frozen=True)
+class Guard:
+    """Pass: drop at most `max_drop`, and its upper bound at most `max_drop + slack`. Shares: 0.01 is one point."""
+
+    max_drop: float = 0.01
+    slack: float = 0.02
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A decision with its evidence. `needed` is the number of samples that would settle an undecidable one."""
+
+    verdict: Verdict
+    source: float
+    variant: float
+    drop: float
+    upper_bound: float
+    n: int
+    needed: int | None = None
+
+
+def judge(source: Scores, variant: Scores, guard: Guard) -> Judgement:
+    """Compare the scores (0..1) of the same samples."""
+    drop, n = float(np.mean(source) - np.mean(variant)), len(source)
+    upper = upper_bound(source, variant)
+    verdict, needed = Verdict.PASS, None
+    if drop > guard.max_drop:
+        verdict = Verdict.FAIL
+    elif upper > guard.max_drop + guard.slack:
+        verdict, needed = Verdict.UNDECIDABLE, _needed(source, variant, guard)
+    return Judgement(verdict, float(np.mean(source)), float(np.mean(variant)), drop, upper, n, needed)
+
+
+def upper_bound(source: Scores, variant: Scores) -> float:
+    """The one-sided 95 % upper bound of mean(source - variant)."""
+    difference = np.asarray(source, np.float64) - np.asarray(variant, np.float64)
+    if set(np.unique(difference)) <= {-1.0, 0.0, 1.0}:
+        return _tango(int((difference == 1).sum()), int((difference == -1).sum()), len(difference))
+    spread = float(difference.std(ddof=1)) / math.sqrt(len(difference))
+    return float(difference.mean()) + Z * (1 + 1 / len(difference)) * spread
+
+
+def _tango(lost: int, won: int, n: int) -> float:
+    """The largest difference whose score statistic is not beyond Z, by bisection."""
+    low, high = (lost - won) / n, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _score(lost, won, n, middle) > -Z else (low, middle)
+    return high
+
+
+def _score(lost: int, won: int, n: int, difference: float) -> float:
+    a = 2 * n
+    b = -lost - won + (2 * n - lost + won) * difference
+    c = -won * difference * (1 - difference)
+    won_share = (math.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
+    variance = n * (2 * won_share + difference * (1 - difference))
+    return (lost - won - n * difference) / math.sqrt(variance) if variance > 0 else 0.0
+
+
+def _needed(source: Scores, variant: Scores, guard: Guard) -> int:
+    """Repeat what was seen until the bound would hold: an estimate, rounded up to a quarter more each try."""
+    copies = 1.0
+    while copies < 1000:
+        copies *= 1.25
+        whole = math.ceil(copies)
+        if upper_bound(np.tile(source, whole), np.tile(variant, whole)) <= guard.max_drop + guard.slack:
+            return len(source) * whole
+    return len(source) * 1000

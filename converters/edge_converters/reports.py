@@ -1,0 +1,86 @@
+"""What a conversion found, in frozen values: for the person who reads it and, as JSON, for the bundle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from edge_contracts.manifest import Figure
+from edge_converters.guard import Guard, Judgement, Verdict
+from edge_converters.latency import Latency
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One scheme tried for a profile. `sentence` says in words how it ended."""
+
+    scheme: str
+    verdict: Verdict
+    sentence: str
+    hint: str = ""
+    judgement: Judgement | None = None
+    ranking_drop: float | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class ProfileReport:
+    """What became of a profile. `variant` is None if nothing is shipped for it."""
+
+    profile: str
+    verdict: Verdict
+    variant: str | None
+    candidates: tuple[Candidate, ...]
+    target: str = ""
+    """How the variant ran on the target's engine."""
+    float_bytes: int | None = None
+    latency: Latency | None = None
+    float_latency: Latency | None = None
+    figures: dict[str, Figure] | None = None
+
+    @property
+    def best(self) -> Candidate:
+        """The shipped candidate, or the one that came nearest."""
+        return min(self.candidates, key=_loss)
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """The outcome. `bundle` is None unless every profile passed."""
+
+    verdict: Verdict
+    bundle: Path | None
+    reports: tuple[ProfileReport, ...]
+    metric: str
+    guard: Guard
+    source: str
+    parity: dict[str, float]
+    samples: dict[str, int]
+    measured_on: str
+
+
+ORDER: Final = (Verdict.PASS, Verdict.UNDECIDABLE, Verdict.UNREACHABLE, Verdict.FAIL)
+"""From good to bad: the worst of its profiles is a conversion's verdict."""
+
+
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """The worst of them."""
+    return max(verdicts, key=ORDER.index)
+
+
+def as_json(report: Conversion | ProfileReport) -> dict[str, Any]:
+    """Plain values for JSON."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(report), default=_plain))
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(exclude_none=True) if isinstance(value, Figure) else str(value)
+
+
+def _loss(candidate: Candidate) -> tuple[int, float]:
+    drop = candidate.judgement.drop if candidate.judgement is not None else float("inf")
+    return ORDER.index(candidate.verdict), drop

@@ -1,0 +1,74 @@
+"""What a child process can be asked to do: one table of tasks, each with its function and the extra it needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Task(StrEnum):
+    """One call into a backend. Arguments and answers are JSON; arrays and models travel as files."""
+
+    DESCRIBE_TENSORFLOW = "describe-tensorflow"
+    PREPARE_TENSORFLOW = "prepare-tensorflow"
+    RUN_TENSORFLOW_SOURCE = "run-tensorflow-source"
+    TENSORFLOW_TO_ONNX = "tensorflow-to-onnx"
+    MAKE_TFLITE = "make-tflite"
+    DESCRIBE_ONNX = "describe-onnx"
+    PREPARE_ONNX = "prepare-onnx"
+    RUN_ONNX_SOURCE = "run-onnx-source"
+    ONNX_TO_TENSORFLOW = "onnx-to-tensorflow"
+    MAKE_ONNX = "make-onnx"
+    INSPECT_TFLITE = "inspect-tflite"
+    INSPECT_ONNX = "inspect-onnx"
+    RUN_LITERT = "run-litert"
+    RUN_LITERT_GPU = "run-litert-gpu"
+    RUN_ONNXRUNTIME = "run-onnxruntime"
+    RUN_QNN = "run-qnn"
+    RUN_TFLITE_MICRO = "run-tflite-micro"
+    COMPILE_VELA = "compile-vela"
+    TIME_LITERT = "time-litert"
+    TIME_LITERT_GPU = "time-litert-gpu"
+    TIME_ONNXRUNTIME = "time-onnxruntime"
+    TIME_QNN = "time-qnn"
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """Where a task is implemented, and the extra that brings its libraries."""
+
+    module: str
+    function: str
+    extra: str = "convert"
+
+
+def _at(place: str, extra: str = "convert") -> Implementation:
+    module, function = place.split(".")
+    return Implementation(f"edge_converters.backends.{module}", function, extra)
+
+
+TASKS: Final[dict[Task, Implementation]] = {
+    Task.DESCRIBE_TENSORFLOW: _at("tensorflow_source.describe"),
+    Task.PREPARE_TENSORFLOW: _at("tensorflow_source.prepare"),
+    Task.RUN_TENSORFLOW_SOURCE: _at("tensorflow_source.run_source"),
+    Task.TENSORFLOW_TO_ONNX: _at("onnx_export.export"),
+    Task.MAKE_TFLITE: _at("tflite_variant.make"),
+    Task.DESCRIBE_ONNX: _at("onnx_source.describe"),
+    Task.PREPARE_ONNX: _at("onnx_source.prepare"),
+    Task.RUN_ONNX_SOURCE: _at("onnxruntime_engine.run_source"),
+    Task.ONNX_TO_TENSORFLOW: _at("onnx_import.to_saved_model"),
+    Task.MAKE_ONNX: _at("onnx_variant.make"),
+    Task.INSPECT_TFLITE: _at("tflite_inspection.inspect"),
+    Task.INSPECT_ONNX: _at("onnx_inspection.inspect"),
+    Task.RUN_LITERT: _at("litert_engine.run"),
+    Task.RUN_LITERT_GPU: _at("litert_gpu_engine.run"),
+    Task.RUN_ONNXRUNTIME: _at("onnxruntime_engine.run"),
+    Task.RUN_QNN: _at("qnn_engine.run", "qnn"),
+    Task.RUN_TFLITE_MICRO: _at("tflite_micro_engine.run", "tflm"),
+    Task.COMPILE_VELA: _at("vela_compiler.compile_model"),
+    Task.TIME_LITERT: _at("litert_engine.measure"),
+    Task.TIME_LITERT_GPU: _at("litert_gpu_engine.measure"),
+    Task.TIME_ONNXRUNTIME: _at("onnxruntime_engine.measure"),
+    Task.TIME_QNN: _at("qnn_engine.measure", "qnn"),
+}

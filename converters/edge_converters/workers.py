@@ -1,0 +1,93 @@
+"""Child processes that run the backends, so that a native crash, a leak or a chatty library stays in the child.
+
+A worker is `python -m edge_converters.backends`: one JSON line in, one JSON line out, everything the libraries print
+goes to a log whose last lines become part of the error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from types import TracebackType
+from typing import IO, Any, Final, Self
+
+from edge_converters import errors
+from edge_converters.errors import ConverterError
+from edge_converters.tasks import Task
+
+Answer = dict[str, Any]
+
+QUIET: Final = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "PYTHONWARNINGS": "ignore"}
+"""oneDNN is off so that the float reference has the same bits on every machine."""
+
+
+class WorkerDied(ConverterError):
+    """The child process ended in the middle of a task. Reaction: the model is at fault, or memory is short."""
+
+
+class Worker:
+    """One child process; a context manager. Calls are answered one after the other."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__ with the child
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "edge_converters.backends"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env={**os.environ, **QUIET, **(environment or {})},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for pipe in (self._child.stdin, self._child.stdout):
+            if pipe is not None:
+                pipe.close()
+        if kind is not None:
+            self._child.kill()
+        self._child.wait()
+        self._log.close()
+
+    def call(self, task: Task, **arguments: Any) -> Answer:
+        """The answer of `task`. Arguments must be JSON; give models and arrays as paths.
+
+        Raises:
+            ConverterError: of the class the backend raised.
+            WorkerDied: the child ended, with the last thing it printed.
+        """
+        assert self._child.stdin is not None
+        assert self._child.stdout is not None
+        try:
+            self._child.stdin.write(json.dumps({"task": task, "arguments": arguments}).encode() + b"\n")
+            self._child.stdin.flush()
+        except BrokenPipeError:
+            pass  # the child is dead; reading says so
+        line = self._child.stdout.readline()
+        if not line:
+            raise self._death(task)
+        answer: Answer = json.loads(line)
+        if "error" in answer:
+            raise getattr(errors, answer["error"])(answer["message"], answer["hint"])
+        return answer
+
+    def _death(self, task: Task) -> WorkerDied:
+        code = self._child.wait()
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return WorkerDied(
+            f"the process for {task} ended with {how}: {self._last_words() or 'it printed nothing'}",
+            "The model makes this library crash, or memory is short; try it alone with one --profile.",
+        )
+
+    def _last_words(self) -> str:
+        self._log.seek(0)
+        lines = [line.strip() for line in self._log.read().decode(errors="replace").splitlines()]
+        return " / ".join(line for line in lines if line)[-400:]
