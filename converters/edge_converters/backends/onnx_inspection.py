@@ -64,7 +64,7 @@ def _has_axis(node: onnx.NodeProto, written: dict[str, onnx.NodeProto], constant
     weight, scale = (constants.get(name) for name in source.input[:2])
     if weight is None or scale is None:
         return False
-    return int(weight.dims[0]) == 1 or list(scale.dims) == [weight.dims[0]]
+    return bool(weight.dims[0] == 1 or list(scale.dims) == [weight.dims[0]])
 
 
 def _share(flags: list[bool]) -> float:

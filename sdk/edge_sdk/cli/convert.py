@@ -1,0 +1,142 @@
+"""`edge-sdk convert`: a model becomes a bundle with one proven variant for each hardware profile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from edge_sdk.cli import options, screen
+
+if TYPE_CHECKING:
+    from edge_converters.reports import Candidate, Conversion, ProfileReport
+
+EXIT_CODES: Final = {"pass": 0, "fail": 1, "undecidable": 8, "unreachable": 9}
+"""By verdict; an unusable model, file or argument ends with 3."""
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="Keras file (.keras, .h5), SavedModel folder or .onnx file.")],
+    profile: Annotated[list[str], typer.Option("--profile", help="Hardware profile or its file; more than once.")],
+    calibration: Annotated[Path, typer.Option(help=".npz with x: samples that ranges are taken from.")],
+    evaluation: Annotated[Path, typer.Option(help=".npz with x and y; without y, agreement with the source counts.")],
+    max_drop: Annotated[float, typer.Option(min=0, max=1, help="Accuracy that may be lost, as a share.")] = 0.01,
+    slack: Annotated[float, typer.Option(min=0, max=1, help="What the drop's 95 % bound may exceed it by.")] = 0.02,
+    output: Annotated[Path | None, typer.Option(help="Folder of the bundle. Else: <model>-<version>.bundle")] = None,
+    model: Annotated[str | None, typer.Option(help="The model's name. Else: made from the source's.")] = None,
+    version: Annotated[int, typer.Option(min=1, help="The release's version number.")] = 1,
+    labels: Annotated[Path | None, typer.Option(help="Text file with one class name a line.")] = None,
+    offset: Annotated[float, typer.Option(help="The model takes (x - offset) * scale.")] = 0.0,
+    scale: Annotated[float, typer.Option(help="See --offset.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the random inputs in the parity check.")] = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Convert a model for hardware profiles and prove each variant on labelled data.
+
+    Ends with 0 if every profile passed, 1 if one failed a check, 8 if there are too few samples to decide, 9 if no
+    scheme keeps the accuracy, 3 if an input is not usable.
+
+    Example: edge-sdk convert model.keras --profile x86-64-vnni --profile rpi4-litert --calibration c.npz
+    --evaluation e.npz
+    """
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    from edge_contracts.ids import ModelName
+    from edge_contracts.manifest import Preprocessing
+    from edge_converters.conversion import convert as run
+    from edge_converters.datasets import read_data
+    from edge_converters.guard import Guard
+    from edge_profiles.boards import load
+
+    profiles = [load(each) for each in profile]
+    name = ModelName(model or _name_of(source))
+    data = read_data(calibration, evaluation, Preprocessing(offset=offset, scale=scale))
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen.console(errors=True), disable=as_json, transient=True) as bars:
+        bar = bars.add_task("starting")
+        outcome = run(
+            source,
+            profiles,
+            data,
+            output=output or Path(f"{name}-{version}.bundle"),
+            model=name,
+            version=version,
+            labels=_labels(labels),
+            guard=Guard(max_drop, slack),
+            seed=seed,
+            on_step=lambda what, done, total: bars.update(bar, description=what, completed=done, total=total),
+        )
+    if as_json:
+        from edge_converters.reports import as_json as plain
+
+        screen.show_json(plain(outcome))
+    else:
+        _show(outcome)
+    raise typer.Exit(EXIT_CODES[outcome.verdict])
+
+
+def _name_of(source: Path) -> str:
+    kept = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in source.stem.lower())
+    return kept.strip("-") or "model"
+
+
+def _labels(path: Path | None) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    from edge_converters.errors import BadInput
+
+    try:
+        return tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is not a readable text file", "Write one class name a line, in UTF-8.") from error
+
+
+def _show(outcome: Conversion) -> None:
+    screen.show_table(
+        f"{outcome.source}: {outcome.metric} on {outcome.samples['decision']} samples",
+        ("profile", "verdict", "scheme", "before", "after", "drop (95 %)", "size", "latency p50", "float"),
+        [_row(report) for report in outcome.reports],
+        "",
+    )
+    for report in outcome.reports:
+        for sentence in _remarks(report):
+            print(sentence)
+    print(f"Latency measured on: {outcome.measured_on}; beside the float model, in turns. `-`: not measurable here.")
+    if outcome.bundle is None:
+        screen.say("No bundle was written: every profile has to pass. Leave a failing one out, or see the words above.")
+    else:
+        print(f"Bundle: {outcome.bundle}")
+        screen.say(f"Next: edge-sdk publish {outcome.bundle}")
+
+
+def _row(report: ProfileReport) -> tuple[str, ...]:
+    best = report.best
+    judged = best.judgement
+    return (
+        report.profile,
+        report.verdict,
+        best.scheme,
+        f"{judged.source:.2%}" if judged else "-",
+        f"{judged.variant:.2%}" if judged else "-",
+        f"{judged.drop * 100:+.2f} (<= {judged.upper_bound * 100:.2f})" if judged else "-",
+        _size(best, report),
+        f"{report.latency.p50:.3g} ms" if report.latency else "-",
+        f"{report.float_latency.p50:.3g} ms" if report.float_latency else "-",
+    )
+
+
+def _size(best: Candidate, report: ProfileReport) -> str:
+    if best.size_bytes is None:
+        return "-"
+    before = f" of {report.float_bytes / 1024:.0f}" if report.float_bytes else ""
+    return f"{best.size_bytes / 1024:.0f}{before} KiB"
+
+
+def _remarks(report: ProfileReport) -> Iterable[str]:
+    if report.variant is not None:
+        yield f"{report.profile}: {report.target}"
+    for candidate in report.candidates:
+        if candidate.verdict != "pass":
+            yield f"{report.profile}: {candidate.scheme} {candidate.verdict}: {candidate.sentence}. {candidate.hint}"
