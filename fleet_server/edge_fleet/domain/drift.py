@@ -22,7 +22,8 @@ looks, with probability at most a (Ville; Grunwald, de Heide, Koolen, "Safe test
 an e-value at any time by the union bound (cf. Shin, Ramdas, Rinaldo, "E-detectors", 2023); the best j is the answer.
 
 **Dependence.** Inferences within a window are not independent (a camera looks at one scene): a window counts for at
-most WINDOW_LOOKS observations, and one window alone never alarms.
+most WINDOW_LOOKS observations, and the evidence reported is what is left without the window that speaks loudest. A
+minimum of e-values is below each of them, so it is still one.
 
 **Several streams of a cohort.** e-BH at FDR_LEVEL (Wang, Ramdas, "False discovery rate control with e-values", JRSS-B
 2022): valid whatever the dependence between the streams.
@@ -30,7 +31,6 @@ most WINDOW_LOOKS observations, and one window alone never alarms.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -74,8 +74,8 @@ class Stream:
 class Finding:
     """What one stream shows.
 
-    `since` is the index of the first window of the run with the most evidence, `log_e` that evidence; it is minus
-    infinity while a single window carries it.
+    `since` is the index of the first window of the run with the most evidence; `log_e` is that evidence without the
+    window that speaks loudest.
     """
 
     name: str
@@ -97,16 +97,16 @@ def find(stream: Stream) -> Finding | None:
     if len(windows) < MIN_WINDOWS or windows.sum() < MIN_OBSERVATIONS or len(baseline) < 2 or not baseline.sum():
         return None
     looks = _discounted(windows)
-    since_counts = np.cumsum(looks[::-1], axis=0)[::-1]
     groups = _coarse_groups(baseline)
-    fine, coarse = _log_e(baseline, since_counts), _log_e(baseline @ groups, since_counts @ groups)
-    log_e = np.logaddexp(fine, coarse) - np.log(2) + _log_weights(len(looks))
-    since = int(np.argmax(log_e))
+    since_counts = np.cumsum(looks[::-1], axis=0)[::-1]
+    weights = _log_weights(len(looks))
+    since = int(np.argmax((_log_e(baseline, since_counts, groups) + weights)[: 1 - MIN_WINDOWS]))
+    without_one = _log_e(baseline, since_counts[since] - looks[since:], groups)
     live, observations = windows[since:].sum(axis=0), float(since_counts[since].sum())
     return Finding(
         name=stream.name,
         group=stream.group,
-        log_e=float(log_e[since]) if len(looks) - since >= MIN_WINDOWS else -math.inf,
+        log_e=float(without_one.min() + weights[since]),
         since=since,
         observations=observations,
         psi=corrected_psi(baseline @ groups, live @ groups, observations),
@@ -161,10 +161,17 @@ def _discounted(windows: Array) -> Array:
     return scaled
 
 
-def _log_e(baseline: Array, counts: Array) -> Array:
+def _log_e(baseline: Array, counts: Array, groups: Array) -> Array:
+    """ln E for each row of counts [N, K], averaged over the two resolutions."""
+    fine, coarse = _log_ratio(baseline, counts), _log_ratio(baseline @ groups, counts @ groups)
+    result: Array = np.logaddexp(fine, coarse) - np.log(2)
+    return result
+
+
+def _log_ratio(baseline: Array, counts: Array) -> Array:
     bins, m = len(baseline), float(baseline.sum())
     q = _shares(baseline + 0.5)
-    concentration = 1.0 / (1.0 / m + DEVIATION / (bins - 1))
+    concentration = 1.0 / (1.0 / m + DEVIATION / max(bins - 1, 1))
     mixed = 0.5 * q + 0.5 / bins
     alternatives = [_log_marginal(counts, spread * bins * mixed) for spread in SPREADS]
     alternative = logsumexp(np.stack(alternatives), axis=0) - np.log(len(SPREADS))
@@ -176,9 +183,7 @@ def _log_marginal(counts: Array, prior: Array) -> Array:
     """ln P(counts) of a Dirichlet-multinomial for each row, without the coefficient that cancels in a ratio."""
     total = counts.sum(axis=-1)
     result: Array = (
-        gammaln(prior.sum())
-        - gammaln(prior.sum() + total)
-        + (gammaln(counts + prior) - gammaln(prior)).sum(axis=-1)
+        gammaln(prior.sum()) - gammaln(prior.sum() + total) + (gammaln(counts + prior) - gammaln(prior)).sum(axis=-1)
     )
     return result
 
