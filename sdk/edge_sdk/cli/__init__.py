@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from edge_sdk.cli import alerts, devices, keys, releases, rollouts, server
+from edge_sdk.cli import alerts, devices, keys, profiles, releases, rollouts, server
+from edge_sdk.cli.convert import convert
 from edge_sdk.cli.emulate import emulate
 from edge_sdk.cli.login import login
 from edge_sdk.cli.publish import publish
@@ -25,6 +26,8 @@ app = typer.Typer(
     help="Convert a model for every kind of device, sign it, roll it out, watch it.",
 )
 
+app.add_typer(profiles.profiles_app, name="profiles")
+app.command()(convert)
 app.add_typer(keys.app, name="keys")
 app.command()(publish)
 app.add_typer(server.app, name="server")
