@@ -14,6 +14,7 @@ import typer
 
 from edge_sdk.cli import alerts, devices, keys, profiles, releases, rollouts, server
 from edge_sdk.cli.convert import convert
+from edge_sdk.cli.demo import demo
 from edge_sdk.cli.emulate import emulate
 from edge_sdk.cli.login import login
 from edge_sdk.cli.publish import publish
@@ -38,6 +39,7 @@ app.add_typer(rollouts.app, name="rollouts")
 app.command()(telemetry)
 app.add_typer(alerts.app, name="alerts")
 app.command()(emulate)
+app.command()(demo)
 
 
 def _show_version(wanted: bool) -> None:

@@ -17,8 +17,8 @@ from edge_sdk.emulation.agent import EmulatedAgent
 from edge_sdk.errors import SdkError
 from edge_sdk.inference import InferenceClient
 
-PAUSE_SECONDS: Final = 0.08
-"""Between two requests to a device: some ten a second leave the processor to the agents."""
+PAUSE_SECONDS: Final = 0.06
+"""Between two requests to a device: some fifteen a second leave the processor to the agents."""
 
 
 @dataclass(frozen=True)
