@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from itertools import cycle, islice
 from typing import Final
@@ -34,6 +35,8 @@ STEADY_SHARE: Final = 0.25
 WARM_UP_ROUNDS: Final = 10
 MEASURED_RUNS: Final = 32
 """Golden samples are run again until there are so many durations to take a quantile of."""
+PATIENCE_S: Final = 2.0
+"""A slow model is warmed up no longer than this, and its samples are run again no longer than this."""
 STANDBY_ROOM: Final = 1.2
 """The old worker stays warm if this many times the new one's memory is still free."""
 _NO_TRAFFIC: Final = ServingHealth(0, 0, 0, 0, 0, 0, None)
@@ -198,18 +201,21 @@ def _try_out(worker: WorkerProcess, release: Release, samples: list[Sample]) -> 
 
 
 def _warm_up(worker: WorkerProcess, samples: list[Sample]) -> None:
-    before = float("inf")
+    before, end = float("inf"), time.monotonic() + PATIENCE_S
     for _ in range(WARM_UP_ROUNDS):
         taken = sorted(worker.run(sample.inputs)[1] for sample in samples)[len(samples) // 2]
-        if abs(taken - before) <= STEADY_SHARE * taken:
+        if abs(taken - before) <= STEADY_SHARE * taken or time.monotonic() > end:
             return
         before = taken
 
 
 def _run_goldens(worker: WorkerProcess, samples: list[Sample]) -> tuple[list[list[Array]], list[int]]:
     first = [worker.run(sample.inputs) for sample in samples]
-    again = islice(cycle(samples), max(MEASURED_RUNS - len(samples), 0))
-    durations = [taken for _, taken in first] + [worker.run(sample.inputs)[1] for sample in again]
+    durations, end = [taken for _, taken in first], time.monotonic() + PATIENCE_S
+    for sample in islice(cycle(samples), max(MEASURED_RUNS - len(samples), 0)):
+        if time.monotonic() > end:
+            break
+        durations.append(worker.run(sample.inputs)[1])
     return [outputs for outputs, _ in first], durations
 
 
