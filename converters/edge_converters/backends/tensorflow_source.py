@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from edge_converters.backends.arrays import save_arrays
 from edge_converters.errors import BadInput, NotConvertible
@@ -42,9 +43,13 @@ def prepare(source: str, kind: str, saved_model: str) -> dict[str, Any]:
     """Write the canonical SavedModel."""
     model = _load(source, kind)
     spec = tf.TensorSpec((1, *model.shape[1:]), tf.float32, name=model.input_name)
+    concrete = tf.function(model.call, input_signature=[spec]).get_concrete_function()
+    # frozen, because variables of Keras 3 are not followed into the SavedModel: the file would hold no weights
+    frozen = convert_variables_to_constants_v2(concrete)
     module = tf.Module()
-    module.owner = model.owner
-    module.call = tf.function(model.call, input_signature=[spec])
+    module.call = tf.function(
+        lambda x: tf.nest.pack_sequence_as(concrete.structured_outputs, frozen(x)), input_signature=[spec]
+    )
     tf.saved_model.save(module, saved_model, signatures=module.call.get_concrete_function())
     return {}
 
@@ -93,7 +98,9 @@ def _keras(source: str) -> _Model:
     names = [str(tensor.name).partition(":")[0] for tensor in owner.inputs]
     tensors = zip(names, owner.inputs, strict=True)
     name, shape = _only_input({name: (tensor.shape, tf.as_dtype(tensor.dtype)) for name, tensor in tensors})
-    outputs = [str(output).replace("/", "_") for output in owner.output_names]
+    # a Keras 3 Sequential has no output_names; its outputs have the names of its last layer
+    given = getattr(owner, "output_names", None) or [tensor.name.partition(":")[0] for tensor in owner.outputs]
+    outputs = [str(output).replace("/", "_") for output in given]
 
     def call(x: Any) -> Outputs:
         got = owner(x, training=False)
