@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from waitress import wasyncore
 from waitress.server import create_server
+from waitress.task import ThreadedTaskDispatcher
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
@@ -142,29 +144,19 @@ class InferenceApp:
 class InferenceServer:
     """A running server. `address` is its base URL; `close` ends it and waits for requests under way."""
 
-    def __init__(self, app: InferenceApp, host: str, port: int, unix_path: Path | None) -> None:
-        self._sockets: Any = {}
-        limits: dict[str, Any] = {
-            "threads": THREADS,
-            "max_request_body_size": MAX_BODY_BYTES,
-            # Inputs are private and flash wears out: bodies stay in memory, never in a temporary file.
-            "inbuf_overflow": MAX_BODY_BYTES + 1,
-            "outbuf_overflow": MAX_BODY_BYTES + 1,
-            "ident": None,
-        }
-        try:
-            tcp: Any = create_server(app, map=self._sockets, host=host, port=port, **limits)
-        except OSError as error:
-            raise CannotListen(
-                f"cannot listen on {host}:{port}: {error.strerror or error}", "Choose another `inference.port`."
-            ) from error
-        self._dispatcher = tcp.task_dispatcher
-        self._trigger = tcp.trigger
-        self._unix_path = unix_path
-        if unix_path is not None:
-            self._listen_on_socket(app, unix_path, limits)
-        self.host, self.port = host, int(tcp.effective_port)
-        self.address = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+    def __init__(self, app: InferenceApp, listeners: list[socket.socket], unix_path: Path | None) -> None:
+        """Serve on `listeners`, which are bound; the first one is TCP."""
+        self.host, self.port = listeners[0].getsockname()[:2]
+        self.address = f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        self.unix_path = unix_path
+        self._channels: Any = {}
+        self._dispatcher = ThreadedTaskDispatcher()
+        self._dispatcher.set_thread_count(THREADS)
+        servers: list[Any] = [
+            create_server(app, map=self._channels, _dispatcher=self._dispatcher, sockets=[listener], **_LIMITS)
+            for listener in listeners
+        ]
+        self._trigger = servers[0].trigger
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="inference-http", daemon=True)
         self._thread.start()
@@ -177,29 +169,25 @@ class InferenceServer:
         self._trigger.pull_trigger()
         self._thread.join(10)
         self._dispatcher.shutdown(timeout=5)
-        wasyncore.close_all(self._sockets, ignore_all=True)
-        if self._unix_path is not None:
-            self._unix_path.unlink(missing_ok=True)
-
-    def _listen_on_socket(self, app: InferenceApp, path: Path, limits: dict[str, Any]) -> None:
-        try:
-            create_server(
-                app, map=self._sockets, _dispatcher=self._dispatcher, unix_socket=os.fspath(path),
-                unix_socket_perms="600", **limits,
-            )  # fmt: skip
-        except OSError as error:
-            self._dispatcher.shutdown()
-            wasyncore.close_all(self._sockets, ignore_all=True)
-            raise CannotListen(
-                f"cannot listen on {path}: {error.strerror or error}", "Choose another `inference.unix_socket`."
-            ) from error
+        wasyncore.close_all(self._channels, ignore_all=True)
+        if self.unix_path is not None:
+            self.unix_path.unlink(missing_ok=True)
 
     def _run(self) -> None:
         while not self._closing:
             try:
-                wasyncore.loop(timeout=1.0, use_poll=True, map=self._sockets, count=1)
+                wasyncore.loop(timeout=1.0, use_poll=True, map=self._channels, count=1)
             except Exception:  # one broken connection must not end the API; the log says which and why
                 LOG.exception("inference API: a connection failed")
+
+
+_LIMITS: Final[dict[str, Any]] = {
+    "max_request_body_size": MAX_BODY_BYTES,
+    # Inputs are private and flash wears out: bodies stay in memory, never in a temporary file.
+    "inbuf_overflow": MAX_BODY_BYTES + 1,
+    "outbuf_overflow": MAX_BODY_BYTES + 1,
+    "ident": None,
+}
 
 
 def start_inference_server(serving: Serving, host: str, port: int, unix_path: Path | None = None) -> InferenceServer:
@@ -208,7 +196,43 @@ def start_inference_server(serving: Serving, host: str, port: int, unix_path: Pa
     Raises:
         CannotListen: the port is in use, or the path cannot be bound.
     """
-    return InferenceServer(InferenceApp(serving), host, port, unix_path)
+    listeners = [_listen_tcp(host, port)]
+    if unix_path is not None:
+        try:
+            listeners.append(_listen_unix(unix_path))
+        except CannotListen:
+            listeners[0].close()
+            raise
+    return InferenceServer(InferenceApp(serving), listeners, unix_path)
+
+
+def _listen_tcp(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        sentence = f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}"
+        raise CannotListen(sentence, "Choose another `inference.host` or `inference.port`.") from error
+
+
+def _listen_unix(path: Path) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    try:
+        if path.is_socket() and not _answers(path):
+            path.unlink()  # left behind by a process that was killed
+        os.fchmod(listener.fileno(), 0o600)  # before it has a name, so that nobody else can open it for a moment
+        listener.bind(os.fspath(path))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        sentence = f"cannot listen on {path}: {error.strerror or error}"
+        raise CannotListen(sentence, "Choose another `inference.unix_socket`.") from error
+    return listener
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as knocker:
+        return knocker.connect_ex(os.fspath(path)) == 0
 
 
 def _json(fields: dict[str, Any], status: int = 200) -> Response:

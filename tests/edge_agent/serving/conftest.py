@@ -53,6 +53,7 @@ def accuracy(serving: ProcessServing) -> float:
 def serve() -> Iterator[Serve]:
     """Makes a serving; given a kind or a release, that is active at once."""
     made: list[ProcessServing] = []
+    before = _workers()
 
     def make(
         active: str | Release | None = None,
@@ -71,5 +72,11 @@ def serve() -> Iterator[Serve]:
     yield make
     for serving in made:
         serving.close()
-    assert [child for child in psutil.Process().children() if "edge_agent.worker" in child.cmdline()] == []
-    assert [thread for thread in threading.enumerate() if thread.name in {"retire", "worker-guard"}] == []
+    assert _workers() == before
+
+
+def _workers() -> set[int]:
+    """Processes and threads that serving has started."""
+    processes = {child.pid for child in psutil.Process().children() if "edge_agent.worker" in child.cmdline()}
+    threads = {thread.ident or 0 for thread in threading.enumerate() if thread.name in {"retire", "worker-guard"}}
+    return processes | threads
