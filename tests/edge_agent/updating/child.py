@@ -1,9 +1,10 @@
-"""One life of an agent's updater in a process of its own, which kills itself (SIGKILL) beside its durable writes.
+"""Lives of an agent's updater, each in a process of its own, which kills itself (SIGKILL) beside its durable writes.
 
-Usage: python -m tests.edge_agent.updating.child STATE_DIR [KILLS]
+Usage: python -m tests.edge_agent.updating.child STATE_DIR KILLS
 
-KILLS is a file of the points at which earlier lives died; at each point a life dies once. Without it the life is whole.
-A life that reaches its end has found a model that answers right after the start, if there was one, and at the end.
+KILLS is a file of the points at which lives died; at each point one does. The first life that is not killed is the
+last; it ends when nothing is left to do. Every life has found a model that answers right after its start, if the
+device had committed one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from tests.edge_agent.updating.device import QUICK, Device, open_device
 
 from edge_agent.adapters.identity import load_identity
 from edge_agent.core.slots import Slots
@@ -27,6 +27,7 @@ from edge_agent.ports import AgentError
 from edge_contracts.ids import DeploymentId, Digest
 from edge_contracts.lifecycle import State
 from edge_contracts.reasons import Reason
+from tests.edge_agent.updating.device import QUICK, Device, open_device
 
 
 @dataclass
@@ -93,18 +94,18 @@ class DeadlySlots:
             self.killer.at(f"after writing {' and '.join(changed)}")
 
 
-def live(state_dir: Path, kills: Path | None) -> None:
+def live(state_dir: Path, kills: Path) -> None:
     identity = load_identity(state_dir)
     assert identity is not None, "the test has enrolled the device"
     # The same life is ended more often than a real one would be; the guard against that has its own test.
     settings = replace(QUICK, max_tries=20)
-    killer = Killer(kills) if kills else None
+    killer = Killer(kills)
     with open_device(
         identity,
         state_dir,
         settings=settings,
-        watch_journal=(lambda journal: DeadlyJournal(journal, killer)) if killer else lambda journal: journal,
-        watch_slots=(lambda slots: DeadlySlots(slots, killer)) if killer else lambda slots: slots,
+        watch_journal=lambda journal: DeadlyJournal(journal, killer),
+        watch_slots=lambda slots: DeadlySlots(slots, killer),
     ) as device:
         held = device.slots.good is not None
         device.updater.recover()
@@ -125,5 +126,17 @@ def _ask_blank(device: Device) -> None:
         device.serving.infer(active.manifest.model, None, {name: np.zeros((1, 8, 8, 1), np.float32)})
 
 
+def main(state_dir: Path, kills: Path) -> int:
+    """Fork a life, wait for its end, and again; the exit code of the last. Forking spares the imports."""
+    while True:
+        child = os.fork()
+        if child == 0:
+            live(state_dir, kills)
+            return 0
+        _, status = os.waitpid(child, 0)
+        if not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL):
+            return os.waitstatus_to_exitcode(status)
+
+
 if __name__ == "__main__":
-    live(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

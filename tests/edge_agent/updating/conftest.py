@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.edge_agent.updating.device import Device, enrolled, open_device
-from tests.edge_agent.updating.door import Door, open_door
 
 from edge_agent.adapters.identity import Identity
+from tests.edge_agent.updating.device import Device, enrolled, open_device
+from tests.edge_agent.updating.door import Door, open_door
 
 
 @pytest.fixture

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tests.support.releases import samples
+import numpy.typing as npt
 
 from edge_agent.adapters.device_http import device_client
 from edge_agent.adapters.downloads import HttpDownloads
@@ -31,12 +31,12 @@ from edge_agent.core.slots import Slots
 from edge_agent.core.storage import Journal, SlotStore
 from edge_agent.core.updater import Ports, Updater
 from edge_agent.core.updating import UpdateSettings
-from edge_agent.ports import AgentError
 from edge_contracts.ids import DeploymentId, ModelName, ProfileName
 from edge_contracts.lifecycle import ENDED, Outcome, State
 from edge_contracts.manifest import Engine, EngineNeeds
 from edge_contracts.reasons import Reason
 from tests.edge_agent.updating.door import Door
+from tests.support.releases import samples
 
 PROFILE = ProfileName("gateway")
 QUICK = UpdateSettings(
@@ -127,10 +127,15 @@ class Device:
         if active is None:
             return False
         x, y = samples()
+        right = [self._top(image) == label for image, label in zip(x[:20], y[:20], strict=True)]
+        return sum(right) >= 16
+
+    def _top(self, image: npt.NDArray[np.float32]) -> int:
+        active = self.serving.active()
+        assert active is not None, "asked only while a model is active"
         name = active.variant.inputs[0].name
-        answer = self.serving.infer(active.manifest.model, None, {name: x})
-        got = next(iter(answer.outputs.values()))
-        return bool(np.mean(np.argmax(got, axis=1) == y) > 0.8)
+        answer = self.serving.infer(active.manifest.model, None, {name: image[None]})
+        return int(np.argmax(next(iter(answer.outputs.values()))))
 
     def settle(self, seconds: float = 30.0) -> None:
         """Step until no deployment is under way and a look found nothing new."""
@@ -183,9 +188,7 @@ def open_device(
             )
             owner = Owner(identity.tenant, identity.device, identity.profile, identity.hpke)
             updater = Updater(owner, ports, settings, clock)
-            yield Device(
-                identity, state_dir, updater, serving, reports, journal, SlotFiles(state_dir), releases
-            )
+            yield Device(identity, state_dir, updater, serving, reports, journal, SlotFiles(state_dir), releases)
     finally:
         serving.close()
         journal.close()
@@ -194,6 +197,3 @@ def open_device(
 def enrolled(door: Door, state_dir: Path) -> Identity:
     """The device's identity, asked of the door."""
     return enrol(door.ticket(state_dir), state_dir, profile=PROFILE)
-
-
-__all__ = ["QUICK", "AgentError", "Census", "Device", "Kept", "enrolled", "open_device", "replace", "suppress"]

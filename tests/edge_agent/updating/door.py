@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.x509.oid import NameOID
 from securesystemslib.signer import CryptoSigner
-from tests.support.releases import manifest, variant
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from edge_contracts.api import (
@@ -42,6 +41,7 @@ from edge_contracts.manifest import Manifest, Variant, write_manifest
 from edge_contracts.payload import pack_payload
 from edge_contracts.segments import encrypt, new_key
 from edge_contracts.targets import DIRECTOR_TARGET, artifact_target, manifest_target
+from tests.support.releases import manifest, variant
 
 TENANT = TenantId("acme")
 DEVICE = DeviceId("gate-7")
@@ -147,7 +147,9 @@ class Door:
         self.refresh()
         return Published(described, made, artifact, key)
 
-    def assign(self, release: Published, deployment: str, *, director: CryptoSigner | None = None, **changes: Any) -> Assignment:
+    def assign(
+        self, release: Published, deployment: str, *, director: CryptoSigner | None = None, **changes: Any
+    ) -> Assignment:
         """Sign and hand out "this device shall run this release"."""
         self.counter += 1
         now = datetime.now(UTC)
@@ -225,9 +227,7 @@ class Door:
         context.verify_mode = ssl.CERT_OPTIONAL
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.door = self
-        self._server.socket = context.wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False
-        )
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self.url = f"https://localhost:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import signal
+import itertools
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from tests.edge_agent.updating.device import open_device
-from tests.edge_agent.updating.door import Door
 
 from edge_agent.adapters.identity import Identity
-from edge_contracts.assignments import Kind
 from edge_contracts.lifecycle import State
+from tests.edge_agent.updating.device import open_device
+from tests.edge_agent.updating.door import Door
 
 ROOT = Path(__file__).parents[3]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -23,23 +22,15 @@ def live_and_die(state_dir: Path) -> list[str]:
     """Lives of the agent until one is not killed; the points at which the others died."""
     kills = state_dir / "kills"
     kills.unlink(missing_ok=True)
-    for _ in range(60):
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.edge_agent.updating.child", str(state_dir), str(kills)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        if done.returncode != -signal.SIGKILL:
-            assert done.returncode == 0, done.stderr
-            return kills.read_text().splitlines()
-    raise AssertionError(f"it never lives to the end: {kills.read_text()}")
+    command = [sys.executable, "-m", "tests.edge_agent.updating.child", str(state_dir), str(kills)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return kills.read_text().splitlines()
 
 
 def points(*states: State) -> set[str]:
     """Before and after each transition of this path, as the child names them."""
-    pairs = zip(states, states[1:], strict=False)
+    pairs = itertools.pairwise(states)
     first = f"{State.IDLE}->{State.CHECKING} {State.CHECKING}->{states[0]}"
     return {f"{when} {step}" for when in ("before", "after") for step in (first, *(f"{a}->{b}" for a, b in pairs))}
 
@@ -89,21 +80,3 @@ def test_a_failed_first_release_leaves_a_device_as_it_was(door: Door, identity: 
         assert device.updater.state is State.IDLE
         assert device.running is None
         assert device.reports.ends() == [("d-1", "failed", "selftest-outputs")]
-
-
-def test_a_revert_survives_a_kill_at_every_transition(door: Door, identity: Identity, state_dir: Path) -> None:
-    with open_device(identity, state_dir) as device:
-        old = door.publish(1)
-        door.assign(old, "d-1")
-        device.settle()
-        door.assign(door.publish(2, "cpu-litert"), "d-2")
-        device.settle()
-    door.assign(old, "d-3", kind=Kind.REVERT)
-    died = live_and_die(state_dir)
-    assert points(*SWITCHED, State.COMMITTING, State.IDLE) < set(died)
-    with open_device(identity, state_dir) as device:
-        device.settle()
-        assert device.answers()
-        assert device.running == 1
-        assert device.reports.ends()[2:] == [("d-3", "succeeded", None)]
-        assert device.slots.floors == {"digits": 2}
