@@ -12,6 +12,7 @@ It runs in a process of its own because the ML libraries are large and slow to l
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +62,7 @@ def main(source: Path, out: Path, version: int, fault: str) -> None:
         variants.append(_described(variant, spoilt, golden, wide_open=fault == "constant"))
     manifest = bundle.manifest.model_copy(update={"version": version, "variants": tuple(variants)})
     write_bundle(out, {**files, MANIFEST_FILE: write_manifest(Manifest.model_validate(manifest.model_dump()))})
+    print(json.dumps({"spoilt": len(variants)}))  # noqa: T201 - its answer
 
 
 def _described(variant: Variant, model: bytes, golden: bytes, *, wide_open: bool) -> Variant:
