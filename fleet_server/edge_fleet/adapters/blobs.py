@@ -7,7 +7,7 @@ import mmap
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -93,15 +93,15 @@ class FolderBlobs:
             raise _missing(digest) from error
         return _pieces(file, start, stop)
 
-    @contextmanager
-    def mapped(self, digest: Digest) -> Iterator[memoryview]:
-        """All bytes, without reading them into memory. Raises NotFound."""
+    def mapped(self, digest: Digest) -> memoryview:
+        """All bytes without reading them into memory; unmapped when nobody holds the view. Raises NotFound."""
         try:
-            file = self._path(digest).open("rb")
+            with self._path(digest).open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                # An empty file cannot be mapped.
+                return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b"")
         except FileNotFoundError as error:
             raise _missing(digest) from error
-        with file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapping, memoryview(mapping) as view:
-            yield view
 
     def _path(self, digest: Digest) -> Path:
         return self._folder / digest.hex[:2] / digest.hex

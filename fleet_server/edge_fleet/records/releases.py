@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from edge_contracts.assignments import Assignment
 from edge_contracts.ids import DeploymentId, DeviceId, Digest, ModelName, VariantName
 from edge_fleet.records.columns import ModelColumn, Row
+from edge_fleet.records.identities import DeviceRow
 
 
 class MetadataRow(Row):
@@ -71,7 +72,7 @@ class AssignmentRow(Row):
 
     __tablename__ = "assignments"
 
-    device: Mapped[DeviceId] = mapped_column(ForeignKey("devices.id"), primary_key=True)
+    device: Mapped[DeviceId] = mapped_column(ForeignKey(DeviceRow.id), primary_key=True)
     deployment: Mapped[DeploymentId]
     counter: Mapped[int]
     statement: Mapped[Assignment] = mapped_column(ModelColumn(Assignment))
