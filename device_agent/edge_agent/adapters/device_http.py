@@ -12,7 +12,6 @@ import httpx
 from edge_agent.adapters.identity import Identity
 from edge_agent.ports import Unreachable
 
-CHUNK_BYTES: Final = 64 * 1024
 TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
 SLOW_BYTES_PER_SECOND: Final = 256
 """Below this, averaged over `SLOW_AFTER_SECONDS`, a server keeps the device busy rather than serves it."""
@@ -49,13 +48,13 @@ def reachable(what: str) -> Iterator[None]:
 
 
 def body(answer: httpx.Response, limit: int) -> Iterator[bytes]:
-    """The body as it was sent, a chunk at a time.
+    """The body as it was sent, in the pieces it came in: what has come is not lost with the connection.
 
     Raises:
         TooLong: it goes on after `limit` bytes. TooSlow: it trickles. httpx.HTTPError.
     """
     received, begun = 0, time.monotonic()
-    for chunk in answer.iter_raw(CHUNK_BYTES):
+    for chunk in answer.iter_raw():
         received += len(chunk)
         if received > limit:
             raise TooLong(f"more than {limit} bytes")

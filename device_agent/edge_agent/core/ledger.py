@@ -59,7 +59,7 @@ class Ledger:
         self._journal.record(after, rows, ended)
         self.standing = after
         _log(rows[-1])
-        self.report()
+        self.report(moves[-1].detail)
 
     def note(self, **changes: object) -> None:
         """Change the standing within its state. Raises StorageFailed."""
@@ -97,6 +97,8 @@ class Ledger:
 
 
 def _log(row: Transition) -> None:
-    why = f": {REASONS[row.reason].sentence} ({row.detail})" if row.reason else ""
-    level = logging.WARNING if row.reason else logging.INFO
-    log.log(level, "deployment %s: %s -> %s%s", row.deployment or "-", row.before.value, row.after.value, why)
+    step = f"deployment {row.deployment or '-'}: {row.before.value} -> {row.after.value}"
+    if row.reason is None or row.event is Event.CLOSE:
+        log.info("%s", step)
+    else:
+        log.warning("%s: %s (%s)", step, REASONS[row.reason].sentence, row.detail)

@@ -149,7 +149,7 @@ def advance(standing: Standing, move: Move, at: float) -> tuple[Standing, Transi
     """
     move = _led_out(standing, move)
     after = next_state(standing.state, move.event)
-    detail = move.detail[:2048]
+    detail = (move.detail if move.reason else move.detail or standing.detail)[:2048]
     row = Transition(
         at=at,
         deployment=standing.deployment,

@@ -352,11 +352,11 @@ def open_door(folder: Path) -> Iterator[Door]:
         door.close()
 
 
-def forged(envelope: bytes) -> bytes:
-    """The envelope with a signature that is not the director's over these bytes."""
-    fields = json.loads(envelope)
-    fields["signatures"][0]["sig"] = fields["signatures"][0]["sig"][::-1]
-    return json.dumps(fields).encode()
+def with_signature_of(envelope: bytes | None, other: bytes | None) -> bytes:
+    """The envelope with a signature that the director made over other bytes."""
+    assert envelope is not None
+    assert other is not None
+    return json.dumps({**json.loads(envelope), "signatures": json.loads(other)["signatures"]}).encode()
 
 
 def _authority(name: str) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
