@@ -1,12 +1,13 @@
 """One connection to the broker, from its beginning to its end. Knows MQTT and TLS, not what is sent or when.
 
-MQTT 5 (OASIS standard, 2019) by paho, whose callbacks run in the thread that called `run` and only pass things on.
+MQTT 5 (OASIS standard, 2019) by paho, whose callbacks run in its own thread and only pass things on.
 """
 
 from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,6 +28,8 @@ INFLIGHT: Final = 20
 SESSION_S: Final = 3600
 """How long the broker keeps commands for an absent device."""
 CONNECT_TIMEOUT_S: Final = 10.0
+CHECK_S: Final = 15.0
+"""How often to look whether a connection whose end was not told is still there."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Callbacks:
-    """What the connection reports, from its own thread; all must return at once."""
+    """What the connection reports, from paho's thread; all must return at once."""
 
     opened: Callable[[], None]
     heard: Callable[[str, bytes], None]
@@ -57,6 +60,8 @@ class Connection:
         self._keepalive_s = keepalive_s
         self._calls = calls
         self._trouble = ""
+        self._ended = threading.Event()
+        self._leaving = False
         self.accepted = False
         """Whether the broker has taken us."""
         self._client = client = mqtt.Client(
@@ -92,9 +97,18 @@ class Connection:
             self._client.connect(
                 endpoint.host, endpoint.port, keepalive=self._keepalive_s, clean_start=False, properties=session
             )
-            self._client.loop_forever(timeout=1.0)
-        except (OSError, ValueError) as error:  # ValueError: a socket closed under paho's select
+        except (OSError, ValueError) as error:  # ValueError: an address that cannot be one
             raise Unreachable(f"no connection to the broker at {place}: {error}") from error
+        # `loop_forever` in our own thread will not do: publishing would then write from the caller's thread while the
+        # loop reads, which TLS in Python does not bear, and the broker would see a broken record.
+        self._client.loop_start()
+        if self._leaving:
+            self._say_goodbye()
+        try:
+            while not self._ended.wait(CHECK_S) and self._client.is_connected():
+                continue
+        finally:
+            self._client.loop_stop()
         if self._trouble:
             raise Unreachable(f"the broker at {place}: {self._trouble}")
 
@@ -109,7 +123,11 @@ class Connection:
         self._client.publish(self._name(topic), body, qos=topic.qos, retain=topic.retain, properties=properties)
 
     def leave(self) -> None:
-        """End it in good order; the broker tells the others by our will."""
+        """End it in good order, or do not begin; the broker tells the others by our will."""
+        self._leaving = True
+        self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
         self._client.disconnect(reasoncode=ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message"))
 
     def cut(self) -> None:
@@ -134,6 +152,7 @@ class Connection:
     def _on_disconnect(self, _client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
         if code.is_failure:
             self._trouble = self._trouble or f"the connection ended ({code})"
+        self._ended.set()
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         self._calls.heard(message.topic, bytes(message.payload))

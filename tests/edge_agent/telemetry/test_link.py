@@ -62,9 +62,12 @@ class Server:
     def keys(self) -> set[tuple[str, int]]:
         return set(self.committed)
 
-    def send(self, topic: Topic, payload: bytes) -> None:
+    def send_soon(self, topic: Topic, payload: bytes) -> mqtt.MQTTMessageInfo:
         name = topic_name(topic, TENANT, DEVICE)
-        self._client.publish(name, payload, qos=topic.qos, retain=topic.retain).wait_for_publish(5)
+        return self._client.publish(name, payload, qos=topic.qos, retain=topic.retain)
+
+    def send(self, topic: Topic, payload: bytes) -> None:
+        self.send_soon(topic, payload).wait_for_publish(5)
 
     def close(self) -> None:
         self._client.disconnect()
@@ -233,7 +236,7 @@ def test_wishes_and_commands_of_the_server_are_heard(server, device):
 
 def test_malformed_messages_are_counted_logged_once_and_harm_nothing(server, device, caplog):
     gate = device()
-    eventually(gate.connected)
+    eventually(lambda: server.of("birth"))
     for payload in (b"", b"\x00", b"\x01junk", b"\x00" + b"\xff" * 400):
         server.send(COMMAND, payload)
     gate.report()
@@ -314,3 +317,15 @@ def test_pauses_are_random_grow_and_stay_under_the_cap():
     assert max(first) <= 1.0
     assert 150 < max(later) <= 300.0
     assert min(later) < 60
+
+
+def test_sending_and_hearing_at_the_same_time_keeps_one_connection(server, device):
+    gate = device()
+    eventually(lambda: server.of("birth"))
+    for _ in range(400):
+        gate.report()
+        server.send_soon(DESIRED, codec.encode(Desired(counter=1)))
+
+    eventually(lambda: gate.waiting() == 0 and len(gate.desired) >= 400, timeout_s=30)
+
+    assert (gate.link.status().attempts, gate.link.status().trouble) == (1, None)
