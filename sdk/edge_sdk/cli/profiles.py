@@ -34,11 +34,11 @@ def list_profiles(as_json: options.Json = False) -> None:
             profile.profile_class,
             f"{profile.engine} on {profile.accelerator}",
             ", ".join(profile.schemes),
-            profile.title,
+            profile.architecture,
         )
         for profile in found
     ]
-    screen.show_table("Hardware profiles", ("name", "class", "runs on", "schemes", "target"), rows, "")
+    screen.show_table("Hardware profiles", ("name", "class", "runs on", "schemes", "processor"), rows, "")
     screen.say("Next: edge-sdk convert MODEL --profile NAME --calibration C.npz --evaluation E.npz")
 
 

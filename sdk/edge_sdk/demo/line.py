@@ -44,6 +44,8 @@ DIMMED: Final = 0.55
 """Of the light that is left in the drifted inputs."""
 MOVED_BY_DIMMING: Final = frozenset({"level", "spread", "range", "texture"})
 """Groups of features that failing light moves; `sparsity` it leaves alone."""
+INPUT_DRIFT: Final = "input-drift"
+"""The kind of the alert."""
 _WINDOWS_SECONDS: Final = 40.0
 _DRIFT_SECONDS: Final = 90.0
 _VARIANT_COLUMNS: Final = ("class", "profile", "scheme", "runs on", "bytes", "float", "variant")
@@ -263,7 +265,7 @@ def _windows(server: Server, names: Sequence[str]) -> dict[str, list[TelemetryWi
 
 
 def _drift_alerts(server: Server) -> list[AlertView]:
-    return [alert for alert in server.client.alerts() if alert.kind == "drift"]
+    return [alert for alert in server.client.alerts() if alert.kind == INPUT_DRIFT]
 
 
 def _variant_row(variant: Variant) -> tuple[str, ...]:
