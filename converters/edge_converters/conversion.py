@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
@@ -15,7 +16,7 @@ from edge_contracts.ids import ModelName
 from edge_contracts.manifest import MANIFEST_FILE, Baseline, Lineage, Manifest, Variant, write_manifest
 from edge_converters.bundles import REPORT_FILE, VARIANTS_FOLDER, write_bundle
 from edge_converters.datasets import Data
-from edge_converters.errors import BadInput
+from edge_converters.errors import BadInput, NotWritten
 from edge_converters.floats import Floats, prepare
 from edge_converters.guard import Guard, Verdict
 from edge_converters.machine import describe_machine
@@ -64,8 +65,8 @@ def convert(
     total = len(profiles) + 2
     on_step("reading the source and proving the float conversions", 0, total)
     formats = tuple(dict.fromkeys(profile.format for profile in profiles))
-    with tempfile.TemporaryDirectory(prefix="edge-convert-") as folder, Worker() as worker:
-        floats = prepare(opened, data, formats, Path(folder), worker, seed)
+    with _workplace() as folder, Worker() as worker:
+        floats = prepare(opened, data, formats, folder, worker, seed)
         metric = choose_metric(floats.reference, data.evaluation.y)
         shop = Workshop(data, floats, metric, guard, worker)
         made = []
@@ -94,6 +95,19 @@ def convert(
         write_bundle(output, _files(manifest, made, outcome))
     on_step("done", total, total)
     return outcome
+
+
+@contextmanager
+def _workplace() -> Iterator[Path]:
+    """A folder for the way, gone afterwards; no room in it becomes one sentence."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="edge-convert-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise NotWritten(
+            f"there is no room to work in {tempfile.gettempdir()}: {error.strerror or error}",
+            "Make room there, or point TMPDIR to another folder.",
+        ) from error
 
 
 def _check(profiles: Sequence[Profile], data: Data, labels: Sequence[str]) -> None:

@@ -79,12 +79,11 @@ def stored_inputs(file: ModelFile, real: Array, name: str) -> Path:
     return path
 
 
-def run(
-    file: ModelFile, task: Task, inputs: Path, worker: Worker, **arguments: Any
-) -> tuple[dict[str, Array], dict[str, Array], Answer]:
-    """Stored and real outputs by name for the samples of `inputs`, and what else the engine said."""
+def run(file: ModelFile, task: Task, inputs: Path, worker: Worker, **arguments: Any) -> tuple[dict[str, Array], Answer]:
+    """Real outputs by name for the samples of `inputs`, and what else the engine said; no outputs if it did not run."""
     outputs = inputs.with_name(f"{inputs.stem}-{task}.npz")
     answer = worker.call(task, model=str(file.path), inputs=str(inputs), outputs=str(outputs), **arguments)
+    if not outputs.exists():
+        return {}, answer
     with np.load(outputs) as arrays:
-        stored = {spec.name: arrays[f"output_{i}"] for i, spec in enumerate(file.outputs)}
-    return stored, {spec.name: to_real(spec, stored[spec.name]) for spec in file.outputs}, answer
+        return {spec.name: to_real(spec, arrays[f"output_{i}"]) for i, spec in enumerate(file.outputs)}, answer

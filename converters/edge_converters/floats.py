@@ -81,7 +81,7 @@ def prepare(source: Source, data: Data, formats: Collection[Format], folder: Pat
             canonical[target], target, "fp32", "cpu", paths["calibration"], said["outputs"], worker
         )
         entry = stored_inputs(files[target], np.concatenate([inputs["real"], inputs["random"]]), "parity")
-        _, real, _ = run(files[target], RUN_ON_CPU[target], entry, worker, threads=1)
+        real, _ = run(files[target], RUN_ON_CPU[target], entry, worker, threads=1)
         parity[target] = check_parity(expected, in_order(said["outputs"], real), f"the float {target} file")
     return Floats(canonical, files, parity, got["evaluation"], paths["calibration"])
 

@@ -23,9 +23,9 @@ _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 
 def choose(reference: Outputs, classifies: bool, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """Eight of `rows`: for a classifier from as many classes as possible, clear answers first."""
+    """The places in `rows` of eight samples: of a classifier from as many classes as possible, clear answers first."""
     if not classifies:
-        return rows[:GOLDEN_SAMPLES]
+        return np.arange(min(GOLDEN_SAMPLES, len(rows)))
     found = classes({name: values[rows] for name, values in reference.items()})
     margins = _margins(next(iter(reference.values()))[rows])
     by_class = {
@@ -37,7 +37,7 @@ def choose(reference: Outputs, classifies: bool, rows: npt.NDArray[np.intp]) -> 
             member = next(members, None)
             if member is not None:
                 chosen.append(int(member))
-    return np.asarray(rows[np.array(chosen[:GOLDEN_SAMPLES])], np.intp)
+    return np.array(chosen[:GOLDEN_SAMPLES], np.intp)
 
 
 def tolerance(outputs: Outputs, quantised: bool, seen: float) -> Tolerance:

@@ -7,6 +7,7 @@ Medicine 17, 1998, 891-908), which stays honest when no pair differs; shares bet
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -15,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 Scores = npt.NDArray[Any]
+
+Bound = Callable[[Scores, Scores], float]
 
 Z: Final = 1.6448536269514722
 """One-sided 95 %."""
@@ -53,34 +56,35 @@ class Judgement:
     needed: int | None = None
 
 
-def judge(source: Scores, variant: Scores, guard: Guard) -> Judgement:
+def judge(source: Scores, variant: Scores, guard: Guard, bound: Bound) -> Judgement:
     """Compare the scores (0..1) of the same samples."""
     drop, n = float(np.mean(source) - np.mean(variant)), len(source)
-    upper = upper_bound(source, variant)
+    upper = bound(source, variant)
     verdict, needed = Verdict.PASS, None
     if drop > guard.max_drop:
         verdict = Verdict.FAIL
     elif upper > guard.max_drop + guard.slack:
-        verdict, needed = Verdict.UNDECIDABLE, _needed(source, variant, guard)
+        verdict, needed = Verdict.UNDECIDABLE, _needed(source, variant, guard, bound)
     return Judgement(verdict, float(np.mean(source)), float(np.mean(variant)), drop, upper, n, needed)
 
 
-def upper_bound(source: Scores, variant: Scores) -> float:
-    """The one-sided 95 % upper bound of mean(source - variant)."""
+def proportion_bound(source: Scores, variant: Scores) -> float:
+    """The one-sided 95 % upper bound of mean(source - variant) where each score is 0 or 1: Tango's, by bisection."""
     difference = np.asarray(source, np.float64) - np.asarray(variant, np.float64)
-    if set(np.unique(difference)) <= {-1.0, 0.0, 1.0}:
-        return _tango(int((difference == 1).sum()), int((difference == -1).sum()), len(difference))
-    spread = float(difference.std(ddof=1)) / math.sqrt(len(difference))
-    return float(difference.mean()) + Z * (1 + 1 / len(difference)) * spread
-
-
-def _tango(lost: int, won: int, n: int) -> float:
-    """The largest difference whose score statistic is not beyond Z, by bisection."""
+    lost, won, n = int((difference > 0).sum()), int((difference < 0).sum()), len(difference)
     low, high = (lost - won) / n, 1.0
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if _score(lost, won, n, middle) > -Z else (low, middle)
     return high
+
+
+def share_bound(source: Scores, variant: Scores) -> float:
+    """The one-sided 95 % upper bound of mean(source - variant) where scores are shares: Student's t."""
+    difference = np.asarray(source, np.float64) - np.asarray(variant, np.float64)
+    n = len(difference)
+    quantile = Z + (Z**3 + Z) / (4 * (n - 1))
+    return float(difference.mean() + quantile * difference.std(ddof=1) / math.sqrt(n))
 
 
 def _score(lost: int, won: int, n: int, difference: float) -> float:
@@ -92,12 +96,12 @@ def _score(lost: int, won: int, n: int, difference: float) -> float:
     return (lost - won - n * difference) / math.sqrt(variance) if variance > 0 else 0.0
 
 
-def _needed(source: Scores, variant: Scores, guard: Guard) -> int:
+def _needed(source: Scores, variant: Scores, guard: Guard, bound: Bound) -> int:
     """Repeat what was seen until the bound would hold: an estimate, rounded up to a quarter more each try."""
     copies = 1.0
     while copies < 1000:
         copies *= 1.25
         whole = math.ceil(copies)
-        if upper_bound(np.tile(source, whole), np.tile(variant, whole)) <= guard.max_drop + guard.slack:
+        if bound(np.tile(source, whole), np.tile(variant, whole)) <= guard.max_drop + guard.slack:
             return len(source) * whole
     return len(source) * 1000

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_contracts.features import top_classes
+from edge_converters.guard import Bound, proportion_bound, share_bound
 
 Array = npt.NDArray[Any]
 Outputs = Mapping[str, Array]
@@ -27,15 +28,16 @@ class Metric:
     name: str
     task: Task
     labels: npt.NDArray[np.int64] | None
+    bound: Bound
 
 
 def choose_metric(reference: Outputs, labels: npt.NDArray[np.int64] | None) -> Metric:
     """Accuracy where there are labels; else agreement of the top class, or element by element."""
     if labels is not None:
-        return Metric("accuracy", "classification", labels)
+        return Metric("accuracy", "classification", labels, proportion_bound)
     if _is_classifier(reference):
-        return Metric("top-class agreement with the source", "classification", None)
-    return Metric("elements within 5 % of the source's range", "other", None)
+        return Metric("top-class agreement with the source", "classification", None, proportion_bound)
+    return Metric("elements within 5 % of the source's range", "other", None, share_bound)
 
 
 def scores(metric: Metric, reference: Outputs, outputs: Outputs, rows: npt.NDArray[np.intp]) -> Array:

@@ -25,13 +25,14 @@ from edge_converters.machine import describe_machine
 from edge_converters.metrics import Metric, in_order, scores
 from edge_converters.recipes import recipe_for
 from edge_converters.reports import Candidate, ProfileReport, worst
+from edge_converters.tensors import to_stored
 from edge_converters.workers import Worker, WorkerDied
 from edge_profiles.profile import Profile
 from edge_profiles.schemes import Scheme
 
 Array = npt.NDArray[Any]
 
-TRIAL_SAMPLES: Final = 32
+TRIAL_SAMPLES: Final = 24
 """Samples that are run on the target's engine: a simulator takes up to a tenth of a second for each."""
 
 
@@ -59,11 +60,9 @@ class Made:
 class _Good:
     file: ModelFile
     scheme: Scheme
-    candidate: Candidate
     judgement: Judgement
     trial: Trial
     inputs: Path
-    stored: dict[str, Array]
     real: dict[str, Array]
 
 
@@ -93,7 +92,7 @@ def _try_scheme(profile: Profile, scheme: Scheme, shop: Workshop) -> tuple[Candi
     )
     verify(file, profile, scheme)
     evaluation = stored_inputs(file, data.model_input(data.evaluation.x), "evaluation")
-    stored, real, _ = run(file, RUN_ON_CPU[profile.format], evaluation, shop.worker, threads=profile.threads)
+    real, _ = run(file, RUN_ON_CPU[profile.format], evaluation, shop.worker, threads=profile.threads)
     real = in_order(names, real)
     ranking = _judged(real, data.ranking_rows, shop)
     judgement = _judged(real, data.decision_rows, shop)
@@ -104,20 +103,19 @@ def _try_scheme(profile: Profile, scheme: Scheme, shop: Workshop) -> tuple[Candi
     rows = data.decision_rows[:TRIAL_SAMPLES]
     inputs = stored_inputs(file, data.model_input(data.evaluation.x[rows]), "trial")
     trial = try_on_target(file, profile, inputs, {name: values[rows] for name, values in real.items()})
-    return candidate, _Good(file, scheme, candidate, judgement, trial, inputs, stored, real)
+    return candidate, _Good(file, scheme, judgement, trial, inputs, real)
 
 
 def _judged(real: dict[str, Array], rows: npt.NDArray[np.intp], shop: Workshop) -> Judgement:
     reference = shop.floats.reference
-    return judge(
-        scores(shop.metric, reference, reference, rows), scores(shop.metric, reference, real, rows), shop.guard
-    )
+    before, after = (scores(shop.metric, reference, each, rows) for each in (reference, real))
+    return judge(before, after, shop.guard, shop.metric.bound)
 
 
 def _finished(profile: Profile, good: _Good, candidates: tuple[Candidate, ...], shop: Workshop) -> Made:
     base = shop.floats.files[profile.format]
     base_inputs = stored_inputs(base, np.load(good.inputs.with_name("calibration.npy"))[:TRIAL_SAMPLES], "timing")
-    timing = measure(good.file, good.inputs, base, base_inputs, profile)
+    timing = measure(good.file, good.inputs, base, base_inputs, profile) if good.trial.ran else None
     figures = {**_figures(good, base, timing, profile), **good.trial.figures}
     name = VariantName(f"{profile.name}-{good.scheme}")
     report = ProfileReport(
@@ -139,10 +137,14 @@ def _pack(
     profile: Profile, good: _Good, name: VariantName, figures: dict[str, Figure], shop: Workshop
 ) -> tuple[Variant, dict[str, bytes]]:
     data, reference = shop.data, shop.floats.reference
-    rows = golden.choose(reference, shop.metric.task == "classification", data.decision_rows)
+    tried = data.decision_rows[:TRIAL_SAMPLES]
+    picked = golden.choose(reference, shop.metric.task == "classification", tried)
+    rows = tried[picked]
     model = (good.trial.replaces or good.file.path).read_bytes()
     inputs = stored_inputs(good.file, data.model_input(data.evaluation.x[rows]), "golden")
-    packed = golden.pack(np.load(inputs), [good.stored[spec.name][rows] for spec in good.file.outputs])
+    own = good.trial.real or {name: values[tried] for name, values in good.real.items()}
+    answers = [to_stored(spec, own[spec.name][picked]) for spec in good.file.outputs]
+    packed = golden.pack(np.load(inputs), answers)
     payload = pack_payload(Payload(model, packed))
     judgement, budgets = good.judgement, profile.budgets
     variant = Variant(

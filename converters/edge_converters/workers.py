@@ -22,8 +22,12 @@ from edge_converters.tasks import Task
 
 Answer = dict[str, Any]
 
-QUIET: Final = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0", "PYTHONWARNINGS": "ignore"}
-"""oneDNN is off so that the float reference has the same bits on every machine."""
+SETTINGS: Final = {
+    "PYTHONHASHSEED": "0",  # some libraries write out sets: the same input shall give the same bytes
+    "PYTHONWARNINGS": "ignore",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "0",  # the float reference shall have the same bits on every machine
+}
 
 
 class WorkerDied(ConverterError):
@@ -40,7 +44,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, **QUIET, **(environment or {})},
+            env={**os.environ, **SETTINGS, **(environment or {})},
         )
 
     def __enter__(self) -> Self:

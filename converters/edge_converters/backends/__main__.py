@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from edge_converters.errors import BackendMissing, ConverterError, NotConvertible
+from edge_converters.errors import BackendMissing, ConverterError, NotConvertible, NotWritten
 from edge_converters.tasks import TASKS, Task
 
 
@@ -29,6 +29,9 @@ def _answer(task: Task, arguments: dict[str, Any]) -> dict[str, Any]:
         return _function(task)(**arguments)
     except ConverterError as error:
         return {"error": type(error).__name__, "message": str(error), "hint": error.hint}
+    except OSError as error:
+        words = f"{task} could not write: {error.strerror or error}"
+        return {"error": NotWritten.__name__, "message": words, "hint": "Make room, or point TMPDIR to another folder."}
     except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign libraries raise anything; the child must answer
         traceback.print_exc()
         sentence = " ".join(f"{type(error).__name__}: {error}".split())[-600:]

@@ -30,11 +30,11 @@ def save_arrays(path: str, arrays: Mapping[str, Array]) -> None:
 
 
 def time_block(infer: Infer, inputs: str, seconds: float) -> dict[str, Any]:
-    """Latencies in microseconds of single inferences over about `seconds`, at least 5, cycling through the samples."""
+    """Latencies in microseconds of single inferences over about `seconds`, at least 2, cycling through the samples."""
     samples = [np.ascontiguousarray(sample[None]) for sample in np.load(inputs)]
     taken: list[float] = []
     end = time.perf_counter() + seconds
-    while len(taken) < 5 or time.perf_counter() < end:
+    while len(taken) < 2 or time.perf_counter() < end:
         sample = samples[len(taken) % len(samples)]
         start = time.perf_counter_ns()
         infer(sample)

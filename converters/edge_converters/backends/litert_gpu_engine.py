@@ -15,13 +15,20 @@ from ai_edge_litert.hardware_accelerator import HardwareAccelerator
 from ai_edge_litert.interpreter import Interpreter
 
 from edge_converters.backends.arrays import Array, Infer, run_all, time_block
+from edge_converters.backends.printed import with_words
 from edge_converters.errors import CheckFailed
 
 
 def run(model: str, inputs: str, outputs: str, threads: int) -> dict[str, Any]:
-    """Answer the samples of `inputs`; `fully_accelerated` says whether every operator ran on the GPU."""
+    """Answer the samples of `inputs`; `fully_accelerated` says whether every operator ran on the GPU.
+
+    Where there is no Vulkan adapter nothing is answered, and `adapter` is None.
+    """
     del threads
-    compiled = _compiled(model)
+    try:
+        compiled = _compiled(model)
+    except NoAdapter:
+        return {"adapter": None}
     answer = run_all(_infer(model), inputs, outputs)
     return {**answer, "fully_accelerated": bool(compiled.is_fully_accelerated()), "adapter": _adapter()}
 
@@ -32,16 +39,22 @@ def measure(model: str, inputs: str, threads: int, seconds: float) -> dict[str, 
     return time_block(_infer(model), inputs, seconds)
 
 
+class NoAdapter(Exception):
+    """This machine has no Vulkan adapter, neither hardware nor software."""
+
+
 @cache
 def _compiled(model: str) -> Any:
     _load_vulkan_loader()
-    try:
-        return CompiledModel.from_file(model, hardware_accel=HardwareAccelerator.GPU)
-    except RuntimeError as error:
-        raise CheckFailed(
-            "there is no Vulkan adapter for LiteRT's GPU accelerator, or it refuses the model",
-            "Install a Vulkan driver, or the Debian package chromium, which brings one in software.",
-        ) from error
+    compiled, words = with_words(lambda: CompiledModel.from_file(model, hardware_accel=HardwareAccelerator.GPU))
+    if not isinstance(compiled, RuntimeError):
+        return compiled
+    if "No adapters found" in words:
+        raise NoAdapter from compiled
+    reason = " ".join(line for line in words.splitlines() if "ERROR" in line)[-300:]
+    raise CheckFailed(
+        f"LiteRT's GPU accelerator refuses the model: {reason or compiled}", "Use operators that it has kernels for."
+    ) from compiled
 
 
 @cache

@@ -7,29 +7,73 @@ import tempfile
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnx2tf
+import onnxruntime as ort
+import tensorflow as tf
+
+from edge_converters.errors import NotConvertible
 
 SAMPLE_FILE = "calibration_image_sample_data_20x128x128x3_float32.npy"
 """onnx2tf downloads this for image-like inputs unless it lies in the working directory; it is not used further."""
 
+Array = npt.NDArray[np.float32]
+
 
 def to_saved_model(canonical: str, saved_model: str) -> dict[str, Any]:
-    """Write a SavedModel whose input keeps its layout and whose outputs keep their names."""
-    entry = onnx.load(canonical).graph.input[0].name
-    before = os.getcwd()  # noqa: PTH109 - the library reads the working directory
+    """Write a SavedModel whose input keeps its layout and whose outputs have the names of the graph.
+
+    onnx2tf numbers the outputs anew, so they are told apart by what they answer to a random input.
+    """
+    entry = onnx.load(canonical).graph.input[0]
     with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        try:
-            np.save(SAMPLE_FILE, np.zeros((20, 128, 128, 3), np.float32))
-            onnx2tf.convert(
-                input_onnx_file_path=canonical,
-                output_folder_path=saved_model,
-                keep_shape_absolutely_input_names=[entry],
-                output_signaturedefs=True,
-                non_verbose=True,
-                verbosity="error",
-            )
-        finally:
-            os.chdir(before)
+        _convert(canonical, entry.name, folder)
+        owner = tf.saved_model.load(f"{folder}/imported")
+        signature = owner.signatures["serving_default"]
+        ((name, spec),) = signature.structured_input_signature[1].items()
+        x = np.random.default_rng(0).normal(size=spec.shape).astype(np.float32)
+        session = ort.InferenceSession(canonical, providers=["CPUExecutionProvider"])
+        expected = dict(
+            zip((each.name for each in session.get_outputs()), session.run(None, {entry.name: x}), strict=True)
+        )
+        got = {key: value.numpy() for key, value in signature(**{name: tf.constant(x)}).items()}
+        keys = {output: _nearest(output, answer, got) for output, answer in expected.items()}
+
+        def call(x: Any) -> dict[str, Any]:
+            answers = signature(**{name: x})
+            return {output: tf.identity(answers[key], name=output) for output, key in keys.items()}
+
+        module = tf.Module()
+        module.owner = owner
+        module.call = tf.function(call, input_signature=[tf.TensorSpec(spec.shape, tf.float32, name=entry.name)])
+        tf.saved_model.save(module, saved_model, signatures=module.call.get_concrete_function())
     return {}
+
+
+def _convert(canonical: str, entry: str, folder: str) -> None:
+    before = os.getcwd()  # noqa: PTH109 - the library reads the working directory
+    os.chdir(folder)
+    try:
+        np.save(SAMPLE_FILE, np.zeros((20, 128, 128, 3), np.float32))
+        onnx2tf.convert(
+            input_onnx_file_path=canonical,
+            output_folder_path="imported",
+            keep_shape_absolutely_input_names=[entry],
+            output_signaturedefs=True,
+            non_verbose=True,
+            verbosity="error",
+        )
+    finally:
+        os.chdir(before)
+
+
+def _nearest(output: str, answer: Array, got: dict[str, Array]) -> str:
+    alike = {key: float(np.abs(value - answer).max()) for key, value in got.items() if value.shape == answer.shape}
+    if not alike:
+        shapes = ", ".join(str(value.shape) for value in got.values())
+        raise NotConvertible(
+            f"no output of the TensorFlow form has the shape {answer.shape} of {output!r} (there are {shapes})",
+            "Export the model with outputs that keep their layout, such as [batch, values].",
+        )
+    return min(alike, key=alike.__getitem__)

@@ -57,14 +57,16 @@ def _from_stored(node: onnx.NodeProto, written: dict[str, onnx.NodeProto]) -> bo
     return all(name in written and written[name].op_type == "DequantizeLinear" for name in list(node.input)[:2] if name)
 
 
-def _has_axis(node: onnx.NodeProto, written: dict[str, onnx.NodeProto], constants: dict[str, Any]) -> bool:
+def _has_axis(node: onnx.NodeProto, written: dict[str, onnx.NodeProto], constants: dict[str, onnx.TensorProto]) -> bool:
     source = written.get(node.input[1])
     if source is None or source.op_type != "DequantizeLinear":
         return False
     weight, scale = (constants.get(name) for name in source.input[:2])
     if weight is None or scale is None:
         return False
-    return bool(weight.dims[0] == 1 or list(scale.dims) == [weight.dims[0]])
+    channels: int = weight.dims[0]
+    scales: list[int] = list(scale.dims)
+    return channels == 1 or scales == [channels]
 
 
 def _share(flags: list[bool]) -> float:
