@@ -104,8 +104,9 @@ def _plain(variant: Variant) -> Variant:
 def _answer_all(channel: socket.socket, session: Session, faults: WorkerFaults) -> NoReturn:
     count = 0
     while True:
-        inputs, _ = tensors_of(receive(channel))
-        count += 1
+        frame = receive(channel)
+        inputs, _ = tensors_of(frame)
+        count += frame.kind is Kind.RUN
         try:
             start = time.perf_counter_ns()
             _make_trouble(faults, count)
@@ -119,7 +120,7 @@ def _answer_all(channel: socket.socket, session: Session, faults: WorkerFaults) 
 
 def _make_trouble(faults: WorkerFaults, count: int) -> None:
     if faults.crash_after is not None and count >= faults.crash_after:
-        sys.stderr.write(f"aborted on purpose at request {count} (fault crash_after)\n")
+        sys.stderr.write(f"aborted on purpose at live request {count} (fault crash_after)\n")
         sys.stderr.flush()
         os.abort()
     if faults.hang_after is not None and count >= faults.hang_after:

@@ -50,6 +50,8 @@ class Kind(IntEnum):
     RUN = 3
     RAN = 4
     FAILED = 5
+    REHEARSE = 6
+    """As RUN, in the self-test: live requests begin after it."""
 
 
 @dataclass(frozen=True)

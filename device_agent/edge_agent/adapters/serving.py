@@ -203,19 +203,19 @@ def _try_out(worker: WorkerProcess, release: Release, samples: list[Sample]) -> 
 def _warm_up(worker: WorkerProcess, samples: list[Sample]) -> None:
     before, end = float("inf"), time.monotonic() + PATIENCE_S
     for _ in range(WARM_UP_ROUNDS):
-        taken = sorted(worker.run(sample.inputs)[1] for sample in samples)[len(samples) // 2]
+        taken = sorted(worker.rehearse(sample.inputs)[1] for sample in samples)[len(samples) // 2]
         if abs(taken - before) <= STEADY_SHARE * taken or time.monotonic() > end:
             return
         before = taken
 
 
 def _run_goldens(worker: WorkerProcess, samples: list[Sample]) -> tuple[list[list[Array]], list[int]]:
-    first = [worker.run(sample.inputs) for sample in samples]
+    first = [worker.rehearse(sample.inputs) for sample in samples]
     durations, end = [taken for _, taken in first], time.monotonic() + PATIENCE_S
     for sample in islice(cycle(samples), max(MEASURED_RUNS - len(samples), 0)):
         if time.monotonic() > end:
             break
-        durations.append(worker.run(sample.inputs)[1])
+        durations.append(worker.rehearse(sample.inputs)[1])
     return [outputs for outputs, _ in first], durations
 
 

@@ -23,10 +23,10 @@ class WorkerFaults(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    crash_after: Annotated[int, Field(ge=1)] | None = None
-    """The worker aborts at this request, counted from its start (the self-test's count too)."""
-    hang_after: Annotated[int, Field(ge=1)] | None = None
-    """The worker stops answering at this request."""
+    crash_after: Annotated[int, Field(ge=0)] | None = None
+    """The worker aborts at this live request, counted from its start; 0: already in the self-test."""
+    hang_after: Annotated[int, Field(ge=0)] | None = None
+    """The worker stops answering at this live request; 0: already in the self-test."""
     slow_ms: Annotated[float, Field(ge=0, le=60_000)] = 0.0
     """Milliseconds added to each request; they count as the engine's."""
     from_version: Annotated[int, Field(ge=0)] = 0

@@ -107,9 +107,16 @@ class WorkerProcess:
             ModelFailed: the engine refused this request; the worker lives on.
             WorkerGone, WorkerHung: the worker is of no use any more.
         """
+        return self._ask(Kind.RUN, inputs)
+
+    def rehearse(self, inputs: list[Array]) -> tuple[list[Array], int]:
+        """As `run`, for the self-test: it does not count as a live request."""
+        return self._ask(Kind.REHEARSE, inputs)
+
+    def _ask(self, kind: Kind, inputs: list[Array]) -> tuple[list[Array], int]:
         deadline = time.monotonic() + self._settings.request_timeout_s
         try:
-            send_tensors(self._channel, Kind.RUN, inputs, deadline=deadline)
+            send_tensors(self._channel, kind, inputs, deadline=deadline)
             frame = receive(self._channel, deadline)
             if frame.kind is Kind.RAN:
                 return tensors_of(frame)

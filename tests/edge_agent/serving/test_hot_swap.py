@@ -137,10 +137,10 @@ def test_traffic_is_counted_from_the_activation_on(serve: Serve) -> None:
 
 def test_a_crash_fails_one_request_and_the_worker_is_started_again(serve: Serve) -> None:
     recorder = Recorder()
-    serving = serve("cpu-litert", observer=recorder, faults=WorkerFaults(crash_after=100))
+    serving = serve("cpu-litert", observer=recorder, faults=WorkerFaults(crash_after=9))
 
     with pytest.raises(ModelFailed, match="SIGABRT") as caught:
-        ask_often(serving, 100)
+        ask_often(serving, 9)
     served = len(recorder.answers)
 
     assert caught.value.reason is Reason.PROBATION_CRASHES
@@ -164,7 +164,7 @@ def test_a_worker_killed_between_requests_costs_no_request(serve: Serve) -> None
 
 def test_two_crashes_condemn_a_release_on_probation(serve: Serve) -> None:
     made = release("cpu-litert")
-    serving = serve(made, faults=WorkerFaults(crash_after=60))
+    serving = serve(made, faults=WorkerFaults(crash_after=5))
 
     def condemned() -> bool:
         with contextlib.suppress(ModelFailed, NotReady):
@@ -177,10 +177,10 @@ def test_two_crashes_condemn_a_release_on_probation(serve: Serve) -> None:
 
 def test_a_hang_is_noticed_and_the_worker_replaced(serve: Serve) -> None:
     made = release("cpu-litert")
-    serving = serve(made, faults=WorkerFaults(hang_after=60), request_timeout_s=0.5)
+    serving = serve(made, faults=WorkerFaults(hang_after=5), request_timeout_s=0.5)
 
     with pytest.raises(ModelFailed, match=r"no answer within 0\.5 s") as caught:
-        ask_often(serving, 60)
+        ask_often(serving, 5)
 
     assert caught.value.reason is Reason.PROBATION_HANG
     assert ask(serving) == 2

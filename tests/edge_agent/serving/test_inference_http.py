@@ -403,10 +403,10 @@ def test_an_answer_json_cannot_hold_is_an_error_and_binary_shows_it(serve: Serve
 
 
 def test_a_crash_is_an_error_of_one_request(serve: Serve) -> None:
-    serving = serve("cpu-litert", faults=WorkerFaults(crash_after=60))
+    serving = serve("cpu-litert", faults=WorkerFaults(crash_after=5))
     server = start_inference_server(serving, "127.0.0.1", 0)
     try:
-        statuses = [call(server, INFER, question(X[:1])).status for _ in range(60)]
+        statuses = [call(server, INFER, question(X[:1])).status for _ in range(8)]
     finally:
         server.close()
 

@@ -77,7 +77,7 @@ def test_unreadable_golden_data_is_a_reason(serve: Serve, golden: bytes) -> None
 
 
 def test_a_candidate_that_crashes_leaves_the_active_one_alone(serve: Serve) -> None:
-    serving = serve("cpu-litert", faults=WorkerFaults(crash_after=3, from_version=2))
+    serving = serve("cpu-litert", faults=WorkerFaults(crash_after=0, from_version=2))
 
     with pytest.raises(ModelFailed, match=r"SIGABRT.*fault crash_after") as caught:
         serving.prepare(release("cpu-litert", 2))
@@ -88,7 +88,7 @@ def test_a_candidate_that_crashes_leaves_the_active_one_alone(serve: Serve) -> N
 
 
 def test_a_candidate_that_never_answers_is_given_up(serve: Serve) -> None:
-    serving = serve("cpu-litert", faults=WorkerFaults(hang_after=1, from_version=2), request_timeout_s=0.3)
+    serving = serve("cpu-litert", faults=WorkerFaults(hang_after=0, from_version=2), request_timeout_s=0.3)
 
     with pytest.raises(ModelFailed, match=r"no answer within 0\.3 s"):
         serving.prepare(release("cpu-litert", 2))
