@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from edge_agent.adapters.census import find_engines
+from edge_agent.adapters.census import EnginesBeingFound
 from edge_agent.adapters.control import ControlServer
 from edge_agent.adapters.durable import private_folder
 from edge_agent.adapters.enrolment import enrol
@@ -37,9 +37,9 @@ from edge_agent.config import Config
 from edge_agent.core.facts import is_for_now, running_release
 from edge_agent.core.updater import Updater
 from edge_agent.core.updating import UpdateSettings
-from edge_agent.ports import AgentError, EngineCensus
+from edge_agent.ports import AgentError
 from edge_contracts.messages import Birth, Command, CommandName, Desired, Heartbeat, RunningRelease
-from edge_contracts.window import Health
+from edge_contracts.window import Clock, Health
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -100,13 +100,13 @@ class _Agent:
         boot = str(uuid.uuid4())
         self._spool = Spool(config.state_dir / SPOOL_FILE, boot, int(config.telemetry.spool_mib * _MIB))
         stack.callback(self._spool.close)
-        self._observer = WindowObserver(self._spool, config.telemetry.window_s, self._health)
+        self._observer = WindowObserver(self._spool, config.telemetry.window_s, self._health, self._clock)
         stack.callback(self._observer.close)
         self._serving = ProcessServing([self._observer], _worker_settings(config))
         stack.callback(self._serving.close)
         self._vitals = Vitals(self._serving)
         self._http = self._open_door(stack)
-        self._census: EngineCensus = find_engines()
+        self._census = EnginesBeingFound()
         self._updater = self._start_updater(stack)
         self._link = self._start_link(stack)
         self._control = ControlServer(config.state_dir, {"status": self._status, "flush": self._flush})
@@ -187,6 +187,10 @@ class _Agent:
     def _news(self) -> tuple[object, ...]:
         return self._updater.state, self._running()
 
+    def _clock(self) -> tuple[float, Clock]:
+        system, floor = time.time(), self._updater.now().timestamp()
+        return (floor, Clock.FLOOR) if floor > system + 1 else (system, Clock.SYNCHRONISED)
+
     def _health(self) -> Health:
         return self._vitals.take()
 
@@ -227,7 +231,7 @@ class _Agent:
             "running": running.model_dump(mode="json") if running else None,
             "inference": self._http.address,
             "health": asdict(self._serving.health()),
-            "engines": list(self._census.found()),
+            "engines": list(self._census.found_so_far()),
             "link": asdict(self._link.status()),
             "spool": asdict(self._spool.status()),
             "telemetry": {"inferences": self._observer.inferences, "lost": self._observer.lost},

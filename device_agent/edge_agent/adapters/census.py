@@ -6,8 +6,9 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from edge_agent.adapters.engines.table import TABLE, Pair
@@ -41,6 +42,33 @@ def find_engines(environment: Mapping[str, str] | None = None) -> ProbedEngines:
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="census") as executor:
         works = executor.map(lambda pair: _works(pair, environment or {}), TABLE)
         return ProbedEngines([pair for pair, found in zip(TABLE, works, strict=True) if found])
+
+
+class EnginesBeingFound(EngineCensus):
+    """`find_engines` in a thread of its own, so that a restarted device serves at once; questions wait for its end."""
+
+    def __init__(self, find: Callable[[], EngineCensus] = find_engines) -> None:
+        self._found: Future[EngineCensus] = Future()
+        threading.Thread(target=self._search, args=(find,), name="census", daemon=True).start()
+
+    def runs(self, needs: EngineNeeds) -> bool:
+        """Whether an engine for `needs` is here, its allowed fallback included."""
+        return self._found.result().runs(needs)
+
+    def found(self) -> tuple[str, ...]:
+        """Engine/accelerator pairs, as `onnxruntime/cpu`."""
+        return self._found.result().found()
+
+    def found_so_far(self) -> tuple[str, ...]:
+        """The same without waiting: nothing while the search goes on."""
+        return self._found.result().found() if self._found.done() else ()
+
+    def _search(self, find: Callable[[], EngineCensus]) -> None:
+        try:
+            self._found.set_result(find())
+        except OSError as error:  # no process can be started: without workers no engine runs either
+            LOG.warning("engines cannot be tried: %s", error)
+            self._found.set_result(ProbedEngines(()))
 
 
 def _works(pair: Pair, environment: Mapping[str, str]) -> bool:

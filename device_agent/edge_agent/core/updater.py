@@ -110,6 +110,10 @@ class Updater:
         """Where the device stands."""
         return self._ledger.standing.state
 
+    def now(self) -> datetime:
+        """The time, never before what signed metadata has proved."""
+        return self._ledger.now()
+
     def wake(self) -> None:
         """Look for an assignment now."""
         self._woken.set()
