@@ -42,6 +42,7 @@ from edge_fleet.services.repository import SignedRepository
 from edge_fleet.services.scheduler import Scheduler
 from edge_fleet.services.tokens import make_operator_token
 from edge_fleet.settings import SETTINGS_FILE, Settings
+from edge_fleet.web import dashboard
 
 _log = logging.getLogger(__name__)
 
@@ -113,8 +114,10 @@ def run(settings: Settings, ready: Callable[[Addresses], None]) -> None:
         with _bound(settings) as sockets, _assembled(settings, folder, sockets) as (fleet, identity):
             fleet.repository.restore()
             with BackgroundServices(background(fleet)):
+                operators = operator_door(fleet)
+                dashboard.add_to(operators)
                 served = [
-                    doors.Door(operator_door(fleet), sockets.operator),
+                    doors.Door(operators, sockets.operator),
                     doors.Door(device_door(fleet), sockets.device, PeerCertificateProtocol, identity.door_context()),
                 ]
                 doors.serve(served, lambda: ready(fleet.addresses))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -261,15 +262,26 @@ class Reporter:
     """The reporting half of an agent: its own certificate, connection and sequence."""
 
     def __init__(self, broker: Broker, device: DeviceId) -> None:
+        context = broker.authority.issue(device).client_context()
+        self._begin((broker.host, broker.port), context, device)
+
+    @classmethod
+    def enrolled(cls, address: tuple[str, int], context: ssl.SSLContext, device: DeviceId) -> Reporter:
+        """One whose certificate a real server has issued."""
+        reporter = cls.__new__(cls)
+        reporter._begin(address, context, device)
+        return reporter
+
+    def _begin(self, address: tuple[str, int], context: ssl.SSLContext, device: DeviceId) -> None:
         self.device = device
         self.boot = f"boot-{device}"
         self.sequence = 0
         self.received: queue.Queue[tuple[Topic, bytes]] = queue.Queue()
         self._acks: set[int] = set()
         self._commands: list[Command] = []
-        self._address = (broker.host, broker.port)
+        self._address = address
         self._client = Client(CallbackAPIVersion.VERSION2, device, protocol=MQTTProtocolVersion.MQTTv5)
-        self._client.tls_set_context(broker.authority.issue(device).client_context())
+        self._client.tls_set_context(context)
         self._client.on_message = self._on_message
 
     def connect(self) -> None:

@@ -20,7 +20,7 @@ from edge_contracts.topics import DEATH, EVENT, HEARTBEAT, WINDOW
 from edge_fleet.adapters.mqtt import PahoLink
 from edge_fleet.records.observations import AlertRow, WindowRow
 from edge_fleet.records.rollouts import DeploymentReportRow
-from edge_fleet.services import alerts, presence, windows
+from edge_fleet.services import alerts, devices, windows
 from tests.edge_fleet.fleet_case import MODEL, SUCCESS, TENANT, FleetCase, Reporter, fleet_case, images, make_window
 from tests.support.broker import Broker, broker
 
@@ -258,4 +258,4 @@ def _report(boot: str, sequence: int, deployment: str, at: float) -> DeploymentR
 
 
 def status(case: FleetCase, device: DeviceId) -> DeviceStatus:
-    return presence.status(case.device(device), timedelta(seconds=60), case.now)
+    return devices.status(case.device(device), case.now - timedelta(seconds=60))

@@ -65,7 +65,7 @@ class CohortWindows:
         news: set[Cohort] = set()
         for row, profile in session.execute(query).yield_per(200):
             cohort = Cohort(row.model, row.version, profile)
-            self._cohorts[cohort].append(Seen(row.device, _start(row), row.received, windows.read(row)))
+            self._cohorts[cohort].append(seen_in(row, windows.read(row)))
             self._last_id = row.id
             news.add(cohort)
         return news
@@ -75,9 +75,10 @@ class CohortWindows:
         return [seen for seen in self._cohorts[cohort] if seen.received > now - LOOK_BACK]
 
 
-def _start(row: WindowRow) -> datetime:
-    suspect = windows.read(row).clock is Clock.SUSPECT or abs(row.received - row.start) > CLOCK_TOLERANCE
-    return row.received if suspect else row.start
+def seen_in(row: WindowRow, window: TelemetryWindow) -> Seen:
+    """The window of a row, dated."""
+    suspect = window.clock is Clock.SUSPECT or abs(row.received - row.start) > CLOCK_TOLERANCE
+    return Seen(row.device, row.received if suspect else row.start, row.received, window)
 
 
 def input_streams(baseline: Baseline, seen: Sequence[Seen]) -> Iterator[Stream]:

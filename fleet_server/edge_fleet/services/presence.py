@@ -1,26 +1,15 @@
-"""Where a device stands: births, heartbeats and deaths write it into the device's row; silence is read from it."""
+"""Where a device stands: births, heartbeats and deaths write it into the device's row."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from edge_contracts.messages import Birth, Death, Heartbeat
-from edge_contracts.operations import DeviceStatus
 from edge_fleet.records.identities import DeviceRow
 from edge_fleet.services.changes import Kind
 from edge_fleet.services.dropped import storable
-
-
-def status(row: DeviceRow, silent_after: timedelta, now: datetime) -> DeviceStatus:
-    """How the server sees the device at this moment."""
-    if row.revoked is not None:
-        return DeviceStatus.REVOKED
-    if row.last_seen is None:
-        return DeviceStatus.NEVER_SEEN
-    heard = row.connected and now - row.last_seen < silent_after
-    return DeviceStatus.ONLINE if heard else DeviceStatus.SILENT
 
 
 def seen(row: DeviceRow, now: datetime) -> None:
