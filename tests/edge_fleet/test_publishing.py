@@ -109,6 +109,15 @@ def next_version(owner: Owner) -> int:
     return max((int(path.split("/")[1]) for path in targets.signed.targets if path != DIRECTOR_TARGET), default=0) + 1
 
 
+def test_nothing_can_be_published_before_the_owner_has_given_trust(operator: httpx.Client) -> None:
+    stranger, bundle = Owner(), make_bundle(1, size=1000)
+    stranger.trust(online_keys(operator))
+    upload(operator, bundle)
+    problem(send(operator, "POST", "/v1/releases", stranger.release(bundle)), 409, "trust-missing")
+    problem(operator.get("/v1/metadata/timestamp.json"), 404, "file-unknown")
+    problem(operator.get("/v1/metadata/root.json"), 404, "trust-missing")
+
+
 def test_a_device_sees_exactly_what_was_published(
     operator: httpx.Client, owner: Owner, device: httpx.Client, tmp_path: Path
 ) -> None:
@@ -359,17 +368,6 @@ def test_a_change_of_trust_publishes_nothing_and_names_this_servers_director(
     problem(put(files, other), 422, "director-target")
     named = files | {DIRECTOR_TARGET: TargetFile.from_data(DIRECTOR_TARGET, other, ["sha256"])}
     problem(put(named, other), 422, "director-target")
-
-
-def test_nothing_can_be_published_before_the_owner_has_given_trust(server: Server) -> None:
-    owner, bundle = Owner(), make_bundle(1, size=1000)
-    with server.operator() as client:
-        online = online_keys(client)
-        owner.trust(online)
-        upload(client, bundle)
-        problem(send(client, "POST", "/v1/releases", owner.release(bundle)), 409, "trust-missing")
-        problem(client.get("/v1/metadata/timestamp.json"), 404, "file-unknown")
-        problem(client.get("/v1/metadata/root.json"), 404, "trust-missing")
 
 
 # ---- artifacts for devices

@@ -58,13 +58,21 @@ def bind(name: str, host: str, port: int, option: str) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         bound = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise _cannot_use(name, host, port, option, error) from error
+    try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
     except OSError as error:
-        message = f"The {name} cannot use {host}:{port}: {error.strerror or error}"
-        hint = f"Stop what uses it, or choose another port with {option} (0 takes a free one)."
-        raise CannotStart("port-in-use", message, hint) from error
+        bound.close()
+        raise _cannot_use(name, host, port, option, error) from error
     return bound
+
+
+def _cannot_use(name: str, host: str, port: int, option: str, error: OSError) -> CannotStart:
+    message = f"The {name} cannot use {host}:{port}: {error.strerror or error}"
+    hint = f"Stop what uses it, or choose another port with {option} (0 takes a free one)."
+    return CannotStart("port-in-use", message, hint)
 
 
 def serve(doors: list[Door], ready: Callable[[], None]) -> None:

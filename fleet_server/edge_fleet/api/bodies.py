@@ -29,7 +29,14 @@ class BodyLimit:
         if _announced(scope) > limit:
             await problem(_too_large(limit))(scope, receive, send)
             return
-        await self.app(scope, _counted(receive, limit), send)
+        body = _CountedBody(receive, limit)
+        try:
+            await self.app(scope, body.receive, body.silenced(send))
+        except TooLarge:
+            if not body.exceeded:
+                raise
+        if body.exceeded and not body.answered:
+            await problem(_too_large(limit))(scope, receive, send)
 
     def _limit(self, method: str, path: str) -> int:
         matching = (size for verb, prefix, size in self.limits if verb == method and path.startswith(prefix))
@@ -41,18 +48,35 @@ def _announced(scope: Scope) -> int:
     return int(value) if value.isdigit() else 0
 
 
-def _counted(receive: Receive, limit: int) -> Receive:
-    seen = 0
+class _CountedBody:
+    """A body that ends with TooLarge at its limit. The framework would turn that into an answer of its own, so what it
+    says from then on is dropped."""
 
-    async def counted() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > limit:
-            raise _too_large(limit)
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._left = limit
+        self._limit = limit
+        self.exceeded = False
+        self.answered = False
+
+    async def receive(self) -> Message:
+        """The next piece."""
+        message = await self._receive()
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            self.exceeded = True
+            raise _too_large(self._limit)
         return message
 
-    return counted
+    def silenced(self, send: Send) -> Send:
+        """`send` until the limit is exceeded, then nothing."""
+
+        async def forward(message: Message) -> None:
+            if not self.exceeded or self.answered:
+                self.answered = True
+                await send(message)
+
+        return forward
 
 
 def _too_large(limit: int) -> TooLarge:
