@@ -130,11 +130,10 @@ def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, check_same_thread=False, timeout=10.0)
     try:
         path.chmod(0o600)
+        # PERSIST, not WAL: a full disk must not stop the journal from being opened, and rows can go where rows were.
+        connection.execute("pragma journal_mode = persist")
         # FULL: a transition that was reported has reached the disk, also when the power is cut right after.
-        connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = full")
-        # The log is part of what a full disk must still hold: keep it small.
-        connection.execute("pragma wal_autocheckpoint = 64")
         if connection.execute("pragma quick_check").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("its quick check fails")
         connection.executescript(_TABLES)
@@ -145,7 +144,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _set_aside(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("", "-journal"):
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.replace(path.with_name(f"{path.name}.damaged{suffix}"))

@@ -95,7 +95,11 @@ class Loader:
         """Whether the release in `digest` answers now."""
         active = self.serving.active()
         plan = self.releases.plan(digest)
-        return active is not None and plan is not None and active.variant.payload == plan.variant.payload
+        return (
+            active is not None
+            and plan is not None
+            and (active.manifest, active.variant) == (plan.manifest, plan.variant)
+        )
 
     def _prepare(self, release: Release) -> SelfTest:
         try:

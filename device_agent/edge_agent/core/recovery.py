@@ -8,6 +8,7 @@ from collections.abc import Callable
 from edge_agent.core import slots as slot
 from edge_agent.core.ledger import Ledger
 from edge_agent.core.loading import Loader, Unloadable
+from edge_agent.core.storage import StorageFailed
 from edge_agent.core.switching import Switch
 from edge_agent.core.updating import Move, UpdateSettings
 from edge_contracts.lifecycle import AFTER_SWITCH, Event, State
@@ -57,7 +58,7 @@ def _load(ledger: Ledger, loader: Loader, settings: UpdateSettings) -> None:
     takes the whole process down is passed over in the end."""
     if ledger.slots.active is None:
         return
-    ledger.write(ledger.slots.model_copy(update={"starts": ledger.slots.starts + 1}))
+    _count_starts(ledger, ledger.slots.starts + 1)
     ledger.lost = True
     for digest in slot.loading_order(ledger.slots, settings.max_starts):
         try:
@@ -70,4 +71,12 @@ def _load(ledger: Ledger, loader: Loader, settings: UpdateSettings) -> None:
             ledger.write(slot.fallen_back(ledger.slots, digest))
         break
     # Cleared when none loads, too: in safe mode the process lives, and the next start may try them all again.
-    ledger.write(ledger.slots.model_copy(update={"starts": 0}))
+    _count_starts(ledger, 0)
+
+
+def _count_starts(ledger: Ledger, starts: int) -> None:
+    """A full disk must not keep a good model from answering: then the start goes uncounted."""
+    try:
+        ledger.write(ledger.slots.model_copy(update={"starts": starts}))
+    except StorageFailed as error:
+        log.error("%s; %s", error, error.hint)
