@@ -135,7 +135,7 @@ def test_a_rollback_waits_for_its_devices_until_the_deadline() -> None:
     assert decide(back, Tally(outstanding=0), NOW).verb is Verb.FINISH
     late = decide(back, Tally(outstanding=2), NOW + timedelta(seconds=60))
     assert late.verb is Verb.FINISH
-    assert "2 did not answer" in late.reason
+    assert "2 devices did not answer" in late.reason
 
 
 @given(counts, counts, st.integers(0, 2), st.integers(0, 3), st.booleans(), st.sampled_from(list(OnBreach)))

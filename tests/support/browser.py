@@ -65,7 +65,7 @@ class Browser:
 
     def text(self) -> str:
         """What a person reads."""
-        return str(self.evaluate("document.body.innerText"))
+        return str(self.evaluate("document.body?.innerText"))
 
     def wait_for(self, script: str, seconds: float = 15) -> None:
         """Until the expression is true."""
@@ -76,7 +76,7 @@ class Browser:
 
     def wait_for_text(self, text: str, seconds: float = 15) -> None:
         """Until a person can read this."""
-        self.wait_for(f"document.body.innerText.includes({json.dumps(text)})", seconds)
+        self.wait_for(f"(document.body?.innerText ?? '').includes({json.dumps(text)})", seconds)
 
     def size(self, width: int, height: int) -> None:
         """The size of the window."""

@@ -93,7 +93,7 @@ class Finding:
 
 def find(stream: Stream) -> Finding | None:
     """Evidence and effect for one stream; None while there are too few windows or observations to say anything."""
-    baseline, windows, edges = _possible_bins(stream)
+    baseline, windows, edges = possible_bins(stream)
     if len(windows) < MIN_WINDOWS or windows.sum() < MIN_OBSERVATIONS or len(baseline) < 2 or not baseline.sum():
         return None
     looks = _discounted(windows)
@@ -135,7 +135,7 @@ def corrected_psi(baseline: Array, live: Array, observations: float) -> float:
     return max(0.0, psi - (len(q) - 1) * (1 / observations + 1 / float(baseline.sum())))
 
 
-def _possible_bins(stream: Stream) -> tuple[Array, Array, Array | None]:
+def possible_bins(stream: Stream) -> tuple[Array, Array, Array | None]:
     """Drop bins that can hold nothing: equal edges (ties in the baseline), or classes unseen on either side."""
     if stream.edges is None:
         seen = (stream.baseline > 0) | (stream.windows.sum(axis=0) > 0)
@@ -214,7 +214,7 @@ def devices_past_gate(baseline: Stream, devices: Mapping[str, Array]) -> tuple[s
     named = []
     for device, counts in devices.items():
         stream = Stream(baseline.name, baseline.group, baseline.baseline, counts[None, :], baseline.edges)
-        reference, live, _ = _possible_bins(stream)
+        reference, live, _ = possible_bins(stream)
         n = float(live.sum())
         groups = _coarse_groups(reference)
         if n >= MIN_OBSERVATIONS and corrected_psi(reference @ groups, live[0] @ groups, n) >= EFFECT_GATE:

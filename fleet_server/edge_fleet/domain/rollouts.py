@@ -107,13 +107,17 @@ class Counts:
 
 @dataclass(frozen=True)
 class Tally:
-    """What is known at one moment. `outstanding`: devices that a rollback still waits for."""
+    """What is known at one moment.
+
+    Of a rollback: `outstanding` devices are still on their way, `unreturned` ones ended without their earlier release.
+    """
 
     wave: Counts = field(default_factory=Counts)
     started: Counts = field(default_factory=Counts)
     """Of every wave started so far, the present one included."""
     open_alerts: int = 0
     outstanding: int = 0
+    unreturned: int = 0
 
 
 @dataclass(frozen=True)
@@ -267,8 +271,12 @@ def _returning(rollout: Rollout, tally: Tally, now: datetime) -> Decision | None
 
 
 def _returned(_rollout: Rollout, tally: Tally, _now: datetime) -> Decision:
-    left = f"; {tally.outstanding} did not answer in time" if tally.outstanding else ""
-    return Decision(Action.CHANGE, f"every device is back on the release it had{left}", Verb.FINISH)
+    left = [
+        f"{count} device{_s(count)} {what}"
+        for count, what in ((tally.outstanding, "did not answer in time"), (tally.unreturned, "could not go back"))
+        if count
+    ]
+    return Decision(Action.CHANGE, ", ".join(left) or "every device is back on the release it had", Verb.FINISH)
 
 
 RULES: Final[dict[RolloutState, tuple[Rule, ...]]] = {

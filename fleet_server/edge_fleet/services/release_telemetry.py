@@ -138,12 +138,15 @@ def _cohort(profile: ProfileName, seen: Sequence[Seen], baseline: Baseline) -> C
 
 def _summary(stream: drift.Stream) -> StreamSummary:
     finding = drift.find(stream)
+    baseline, live = stream.baseline, stream.windows
+    if stream.edges is not None:
+        baseline, live, _ = drift.possible_bins(stream)
     since = finding.since if finding is not None and finding.log_e > 0 else 0
     return StreamSummary(
         name=stream.name,
         group=stream.group,
-        live=_shares(stream.windows[since:].sum(axis=0)),
-        baseline=_shares(stream.baseline),
+        live=_shares(live[since:].sum(axis=0)),
+        baseline=_shares(baseline),
         finding=finding,
     )
 

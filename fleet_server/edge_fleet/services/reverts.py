@@ -26,6 +26,17 @@ def outstanding(session: Session, row: RolloutRow) -> int:
     return session.scalar(query) or 0
 
 
+def unreturned(session: Session, row: RolloutRow) -> int:
+    """Devices whose way back ended without their earlier release."""
+    query = (
+        select(func.count())
+        .select_from(DeploymentRow)
+        .where(DeploymentRow.rollout == row.id, DeploymentRow.kind == Kind.REVERT)
+        .where(DeploymentRow.outcome.is_not(None), DeploymentRow.outcome != Outcome.SUCCEEDED)
+    )
+    return session.scalar(query) or 0
+
+
 def due(session: Session, row: RolloutRow, limit: int) -> Sequence[DeploymentRow]:
     """Deployments that committed, still stand and have not been told to return."""
     query = (

@@ -91,7 +91,8 @@ def change(session: Session, assignments: Assignments, row: RolloutRow, wanted: 
     """
     state = next_state(row.state, wanted.verb)
     touch(session, row, wanted.at)
-    row.state, row.changed, row.reason = state, wanted.at, wanted.reason
+    row.state, row.changed = state, wanted.at
+    row.reason = f"{row.reason}; {wanted.reason}" if wanted.verb is Verb.FINISH else wanted.reason
     _CONSEQUENCES.get(wanted.verb, _nothing)(session, assignments, row, wanted)
     audit.record(session, wanted.at, wanted.actor, f"rollout.{wanted.verb}", row.id, row.reason)
 

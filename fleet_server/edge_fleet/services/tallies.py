@@ -33,11 +33,13 @@ def tally(session: Session, row: RolloutRow, silent_after: timedelta, now: datet
     """What `decide` asks for."""
     waves = _counts_by_wave(session, row, silent_after, now)
     started = [counts for number, counts in waves.items() if number <= row.wave]
+    going_back = row.state is RolloutState.ROLLING_BACK
     return _rollout(row, max(waves, default=0)), Tally(
         wave=waves.get(row.wave, Counts()),
         started=_sum(started),
         open_alerts=_open_alerts(session, row),
-        outstanding=reverts.outstanding(session, row) if row.state is RolloutState.ROLLING_BACK else 0,
+        outstanding=reverts.outstanding(session, row) if going_back else 0,
+        unreturned=reverts.unreturned(session, row) if going_back else 0,
     )
 
 

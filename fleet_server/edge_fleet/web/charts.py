@@ -98,7 +98,7 @@ def of_cohort(cohort: CohortTelemetry, labels: Sequence[str]) -> dict[str, Chart
     """The charts of one hardware profile by name: `latency`, and one for each stream."""
     charts = {"latency": latency_chart(cohort.latency)}
     for stream in (*cohort.inputs, *cohort.answers):
-        if len(stream.live) > 2:
+        if len(stream.live) > 1 and (stream.finding is not None or stream.group != "validity"):
             low, high = _ends(stream.name, labels)
             charts[stream.name] = share_chart(stream.name, stream.live, stream.baseline, low, high)
     return charts

@@ -33,6 +33,14 @@ def bytes_word(number: int) -> str:
     return f"{number / 1024:.0f} KiB" if number < 1024**2 else f"{number / 1024**2:.0f} MiB"
 
 
+def duration_word(seconds: float) -> str:
+    """A length of time as people read it."""
+    for size, word in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {word}"
+    return f"{seconds:g} s"
+
+
 def ago(moment: datetime | None, now: datetime) -> str:
     """How long ago, in one figure."""
     if moment is None:
@@ -59,6 +67,7 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.filters["size"] = bytes_word
+_environment.filters["duration"] = duration_word
 _environment.filters["evidence"] = evidence_word
 _environment.globals.update(ago=ago, REASONS=REASONS, Scope=Scope)
 
