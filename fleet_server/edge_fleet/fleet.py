@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_fleet.adapters.blobs import FolderBlobs
-from edge_fleet.adapters.repository_files import RepositoryFiles
 from edge_fleet.addresses import Addresses
-from edge_fleet.ports import Clock, MessageLink, Transactions
+from edge_fleet.ports import ArtifactStore, Clock, MessageLink, PublishedFiles, Transactions
 from edge_fleet.services.assignments import Assignments
 from edge_fleet.services.changes import Changes
 from edge_fleet.services.enrolment import Enrolment
@@ -30,5 +28,5 @@ class Fleet:
     enrolment: Enrolment
     repository: SignedRepository
     releases: Releases
-    files: RepositoryFiles
-    blobs: FolderBlobs
+    files: PublishedFiles
+    blobs: ArtifactStore

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sqlalchemy.orm import Session
 
-from edge_contracts.ids import DeviceId
+from edge_contracts.ids import DeviceId, Digest
 from edge_contracts.topics import Topic
 from edge_contracts.wire import Wire
 
@@ -58,6 +58,45 @@ class MessageLink(Protocol):
 
     def acknowledge(self, messages: Sequence[Incoming]) -> None:
         """Tell the broker these are committed. What is not acknowledged comes again after a reconnect."""
+
+
+class Upload(Protocol):
+    """An artifact on its way in. Give it every piece, then `finish`; `abandon` is safe at any time."""
+
+    def write(self, piece: bytes) -> None:
+        """The next piece. Raises TooLarge, NoSpace."""
+
+    def finish(self) -> None:
+        """The artifact is there, durably. Raises Rejected when its bytes are not those of its name; NoSpace."""
+
+    def abandon(self) -> None:
+        """Leave nothing behind that was not finished."""
+
+
+class ArtifactStore(Protocol):
+    """Artifacts by the digest of their bytes; each is whole or absent."""
+
+    def size(self, digest: Digest) -> int | None:
+        """Bytes of the artifact; None if it is not here."""
+
+    def upload(self, digest: Digest, limit: int) -> Upload:
+        """Begin to take an artifact of at most `limit` bytes."""
+
+    def read(self, digest: Digest, start: int, stop: int) -> Iterator[bytes]:
+        """Bytes `start` to `stop` in pieces. Raises NotFound at once, not while iterating."""
+
+    def mapped(self, digest: Digest) -> memoryview:
+        """All bytes without reading them into memory. Raises NotFound."""
+
+
+class PublishedFiles(Protocol):
+    """The signed repository as devices see it."""
+
+    def read_metadata(self, name: str) -> bytes:
+        """A file of metadata by its name. Raises NotFound."""
+
+    def read_target(self, name: str) -> bytes:
+        """A small target by its consistent-snapshot name. Raises NotFound."""
 
 
 class Background(Protocol):

@@ -11,9 +11,9 @@ from starlette.status import HTTP_200_OK, HTTP_201_CREATED
 
 from edge_contracts.ids import Digest
 from edge_contracts.operations import MAX_ARTIFACT_BYTES
-from edge_fleet.adapters.blobs import Upload
 from edge_fleet.api.access import Publisher, TheFleet
 from edge_fleet.errors import Rejected
+from edge_fleet.ports import Upload
 
 router: Final = APIRouter(prefix="/v1/artifacts", tags=["artifacts"])
 

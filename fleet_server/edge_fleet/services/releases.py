@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,22 +14,12 @@ from edge_contracts.operations import NewArtifact, NewRelease, ReleaseView
 from edge_fleet.domain import releases as rules
 from edge_fleet.domain import trust
 from edge_fleet.errors import Conflict, NotFound, Rejected
-from edge_fleet.ports import Clock, Transactions
+from edge_fleet.ports import ArtifactStore, Clock, Transactions
 from edge_fleet.records.releases import ArtifactRow, ReleaseRow
 from edge_fleet.services import audit
 from edge_fleet.services.assignments import Vault
 from edge_fleet.services.changes import Changes
 from edge_fleet.services.repository import SignedRepository
-
-
-class Artifacts(Protocol):
-    """The uploaded artifacts."""
-
-    def size(self, digest: Digest) -> int | None:
-        """Bytes of the artifact; None if it is not here."""
-
-    def mapped(self, digest: Digest) -> memoryview:
-        """All its bytes. Raises NotFound."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +39,7 @@ class Releases:
         self,
         database: Transactions,
         repository: SignedRepository,
-        artifacts: Artifacts,
+        artifacts: ArtifactStore,
         vault: Vault,
         clock: Clock,
         changes: Changes,
