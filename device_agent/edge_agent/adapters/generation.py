@@ -49,7 +49,8 @@ class Generation:
         self._turn = threading.Lock()
         self._state = threading.Condition()
         self._worker: WorkerProcess | None = worker
-        self._watched = False
+        self._starting: WorkerProcess | None = None
+        self._watcher: threading.Thread | None = None
         self._closed = False
         self._in_service = False
         self._leases = 0
@@ -72,10 +73,9 @@ class Generation:
         with self._state:
             self.tally = Tally(self.release)
             self._in_service = True
-            if not self._watched:
-                self._watched = True
-                name = f"watch-{self.release.manifest.model}-{self.release.manifest.version}"
-                threading.Thread(target=self._watch, name=name, daemon=True).start()
+            if self._watcher is None:
+                self._watcher = threading.Thread(target=self._watch, name="watch-worker", daemon=True)
+                self._watcher.start()
 
     def leave_service(self) -> None:
         """Stay warm; a worker that dies now is not replaced."""
@@ -118,10 +118,14 @@ class Generation:
             self._closed = True
             self._state.notify_all()
             self._state.wait_for(lambda: self._leases == 0, self._workers.request_timeout_s + self._queue.wait_s)
-            worker, self._worker = self._worker, None
+            workers = (self._worker, self._starting)
+            self._worker = None
             self._state.notify_all()
-        if worker is not None:
-            worker.stop()
+        for worker in workers:
+            if worker is not None:
+                worker.stop()
+        if self._watcher is not None:
+            self._watcher.join()
 
     @contextmanager
     def _place_in_queue(self) -> Iterator[None]:
@@ -200,14 +204,16 @@ class Generation:
         with self._state:
             if self._state.wait_for(lambda: self._closed, pause):
                 return False
-        worker = WorkerProcess(self.release, self._workers, gentle=False)
+            worker = self._starting = WorkerProcess(self.release, self._workers, gentle=False)
         try:
             worker.load()
         except ModelFailed as error:
-            LOG.warning("%s does not load again: %s", _name(self.release), error)
-            self.tally.crashed()
+            if not self._closed:
+                LOG.warning("%s does not load again: %s", _name(self.release), error)
+                self.tally.crashed()
             return False
         with self._state:
+            self._starting = None
             if not self._closed:
                 self._worker = worker
                 self._state.notify_all()

@@ -60,7 +60,7 @@ class WorkerSettings:
 
 
 class WorkerProcess:
-    """A process with one model loaded. `run` is for one thread at a time; the other methods are thread-safe."""
+    """A process with one model loaded. Thread-safe; requests are answered one after the other."""
 
     def __init__(self, release: Release, settings: WorkerSettings, *, gentle: bool) -> None:
         """Start the process; `load` then waits for the model. `gentle`: another model is answering meanwhile."""
@@ -72,6 +72,7 @@ class WorkerProcess:
         self._over_memory = False
         self._largest = 0
         self._tail: deque[bytes] = deque()
+        self._speaking = threading.Lock()
         self._channel, self._process = _spawn(release.payload.model, settings.environment)
         pipe = self._process.stdout
         assert pipe is not None
@@ -87,8 +88,9 @@ class WorkerProcess:
         faults = self._settings.faults.for_version(self._release.manifest.version)
         order = Order(variant=self._release.variant, gentle=self._gentle, faults=faults)
         try:
-            send_fields(self._channel, Kind.LOAD, order.model_dump(mode="json"))
-            frame = receive(self._channel, time.monotonic() + self._settings.load_timeout_s)
+            with self._speaking:
+                send_fields(self._channel, Kind.LOAD, order.model_dump(mode="json"))
+                frame = receive(self._channel, time.monotonic() + self._settings.load_timeout_s)
         except TimeoutError:
             self.stop()
             seconds = self._settings.load_timeout_s
@@ -116,8 +118,9 @@ class WorkerProcess:
     def _ask(self, kind: Kind, inputs: list[Array]) -> tuple[list[Array], int]:
         deadline = time.monotonic() + self._settings.request_timeout_s
         try:
-            send_tensors(self._channel, kind, inputs, deadline=deadline)
-            frame = receive(self._channel, deadline)
+            with self._speaking:
+                send_tensors(self._channel, kind, inputs, deadline=deadline)
+                frame = receive(self._channel, deadline)
             if frame.kind is Kind.RAN:
                 return tensors_of(frame)
         except TimeoutError:
@@ -163,11 +166,13 @@ class WorkerProcess:
         return ": ".join([how, *([" | ".join(lines[-_TAIL_LINES:])] if lines else [])])
 
     def stop(self) -> None:
-        """Kill the process and let go of everything. Idempotent."""
+        """End the process and let go of everything; who waits for its answer is told that it has gone. Idempotent."""
         if self.alive:
             self._process.kill()
         self._process.wait()
-        self._channel.close()
+        # Not while another thread reads: a new descriptor could get the channel's number under its hands.
+        with self._speaking:
+            self._channel.close()
 
     def _died_loading(self) -> ModelFailed:
         self._process.wait()
