@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import onnx
@@ -11,26 +12,37 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from edge_converters.backends.onnx_source import IR_VERSION, OPSET
 
+MADE = re.compile(r"(.+)__\d+")
+
 
 def export(saved_model: str, output: str) -> dict[str, Any]:
     """Write `output`; its input and outputs have the names of the signature."""
     owner = tf.saved_model.load(saved_model)
     function = owner.signatures["serving_default"]
     frozen = convert_variables_to_constants_v2(function)
-    ((name, spec),) = function.structured_input_signature[1].items()
+    (name,) = function.structured_input_signature[1]
     model, _ = tf2onnx.convert.from_graph_def(
         frozen.graph.as_graph_def(),
         input_names=[tensor.name for tensor in frozen.inputs],
         output_names=[tensor.name for tensor in frozen.outputs],
         opset=OPSET,
     )
-    del spec
     _rename(model, frozen.inputs[0].name, name)
     for tensor, output_name in zip(frozen.outputs, function.structured_outputs, strict=True):
         _rename(model, tensor.name, output_name)
+    _number_constants(model)
     model.ir_version = max(model.ir_version, IR_VERSION)
     onnx.save(model, output)
     return {}
+
+
+def _number_constants(model: onnx.ModelProto) -> None:
+    """tf2onnx numbers the constants it makes by the order of a set, another in each run: number them by their place."""
+    for place, weight in enumerate(model.graph.initializer):
+        made = MADE.fullmatch(weight.name)
+        if made is not None:
+            old, weight.name = weight.name, f"{made[1]}__c{place}"
+            _rename(model, old, weight.name)
 
 
 def _rename(model: onnx.ModelProto, old: str, new: str) -> None:

@@ -50,7 +50,7 @@ def _spec(graph: onnx.GraphProto, constants: dict[str, Any], info: onnx.ValueInf
 
 
 def _touches(node: onnx.NodeProto, name: str) -> bool:
-    return node.input[0] == name if node.op_type == "DequantizeLinear" else node.output[0] == name
+    return bool(name == (node.input[0] if node.op_type == "DequantizeLinear" else node.output[0]))
 
 
 def _from_stored(node: onnx.NodeProto, written: dict[str, onnx.NodeProto]) -> bool:
