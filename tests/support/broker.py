@@ -73,22 +73,18 @@ class Credentials:
 
 
 class Authority:
-    """A certificate authority of its own, in a folder."""
+    """A certificate authority that issues into a folder: its own, or the one whose key and certificate are given."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, key: ec.EllipticCurvePrivateKey | None = None, certificate: x509.Certificate | None = None
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.path = folder / "authority.pem"
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
-        certificate = (
-            _builder(self._name, self._name, self._key)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
-            .sign(self._key, hashes.SHA256())
-        )
-        self.path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        self._key = key or ec.generate_private_key(ec.SECP256R1())
+        own = certificate or _self_signed(self._key)
+        self._name = own.subject
+        self.path.write_bytes(own.public_bytes(serialization.Encoding.PEM))
 
     def issue(self, common_name: str) -> Credentials:
         """A certificate for clients and for servers on the loopback address, with its private key."""
@@ -115,6 +111,17 @@ class Authority:
             )
         )
         return paths
+
+
+def _self_signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
+    return (
+        _builder(name, name, key)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
