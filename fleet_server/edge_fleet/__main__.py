@@ -18,6 +18,8 @@ from edge_fleet.addresses import Addresses
 from edge_fleet.errors import FleetError
 from edge_fleet.settings import Settings, read_settings
 
+_log = logging.getLogger(__name__)
+
 CANNOT_START: Final = 3
 _PORTS: Final = {"operator": "operator_door", "device": "device_door", "broker": "broker"}
 
@@ -32,10 +34,18 @@ def main(arguments: list[str] | None = None) -> int:
             _initialise(settings)
         else:
             app.run(settings, _say_ready)
-    except FleetError as error:
-        print(f"edge-fleet: {error}. {error.hint}", file=sys.stderr)  # noqa: T201 - the program's own last word
+    except (FleetError, OSError) as error:
+        _log.debug("the whole story", exc_info=error)
+        print(f"edge-fleet: {_last_words(error)}", file=sys.stderr)  # noqa: T201 - the program's own last word
         return CANNOT_START
     return 0
+
+
+def _last_words(error: FleetError | OSError) -> str:
+    if isinstance(error, FleetError):
+        return f"{error}. {error.hint}"
+    what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return f"{what}. Check that the folder exists and that this user may write to it."
 
 
 def _initialise(settings: Settings) -> None:

@@ -119,6 +119,11 @@ def test_a_full_disk_is_seen_before_anything_is_written(
     assert not (tmp_path / "data" / "initialised").exists()
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert "Not a directory" in last_words(capsys, "init", "--data", tmp_path / "file" / "data")
+
+
 def test_a_damaged_key_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = tmp_path / "data"
     initialise(data)

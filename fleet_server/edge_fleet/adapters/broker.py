@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from edge_contracts.ids import DeviceId, TenantId
 from edge_contracts.topics import ROOT, TOPICS, Direction
@@ -32,6 +32,7 @@ SERVER_USER: Final = "server.fleet"
 """Common name of the server's own certificate. No device id has a dot."""
 START_SECONDS: Final = 10.0
 RESTART_SECONDS: Final = 1.0
+LOG_BYTES: Final = 16 * 1024 * 1024
 _PLACES: Final = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/sbin"
 
 _CONFIGURATION: Final = """\
@@ -137,7 +138,7 @@ class Mosquitto:
         write_whole(files.folder / "mosquitto.conf", text.encode())
 
     def _start(self) -> None:
-        with self._lock, self._log_path.open("ab") as log:
+        with self._lock, self._open_log() as log:
             if self._stopping.is_set():
                 return
             configuration = str(self._files.folder / "mosquitto.conf")
@@ -153,6 +154,11 @@ class Mosquitto:
                 start_new_session=True,
             )
         self._await_answer(process)
+
+    def _open_log(self) -> BinaryIO:
+        """The log goes on, unless it has grown too long: then it begins anew."""
+        long = self._log_path.exists() and self._log_path.stat().st_size > LOG_BYTES
+        return self._log_path.open("wb" if long else "ab")
 
     def _await_answer(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS

@@ -46,8 +46,8 @@ class Database:
             yield session
 
     def migrate(self) -> None:
-        """Bring the tables up to this version; nothing to do when they are."""
-        with self.engine.execution_options(write=True).connect() as connection:
+        """Bring the tables up to this version; nothing to do when they are. Raises NoSpace."""
+        with _translated(), self.engine.execution_options(write=True).connect() as connection:
             command.upgrade(alembic_config(connection), "head")
             connection.commit()
 

@@ -44,6 +44,7 @@ def device_door(fleet: Fleet) -> FastAPI:
         title="Edge fleet server: device door",
         version="1",
         responses=problems.RESPONSES | {"default": problems.RESPONSES["default"] | {"model": Problem}},
+        docs_url=None,  # their pages would load scripts from elsewhere; the document itself is at /openapi.json
         redoc_url=None,
     )
     app.state.fleet = fleet

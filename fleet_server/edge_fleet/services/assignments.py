@@ -128,7 +128,8 @@ class Assignments:
 
 
 def _device(session: Session, device: DeviceId) -> DeviceRow:
-    row = session.get(DeviceRow, device)
+    # Locked where the database locks rows: two assignments at once must not share a counter.
+    row = session.get(DeviceRow, device, with_for_update=True)
     if row is None:
         raise NotFound("device-unknown", f"There is no device {device}", "See `edge-sdk devices list`.")
     if row.revoked is not None:
