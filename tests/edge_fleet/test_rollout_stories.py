@@ -9,12 +9,15 @@ import pytest
 from sqlalchemy import select
 
 from edge_contracts.assignments import Kind
+from edge_contracts.codec import decode
+from edge_contracts.ids import DeviceId, ProfileName
 from edge_contracts.lifecycle import Outcome, State
-from edge_contracts.messages import CommandName
-from edge_contracts.operations import OnBreach, RolloutState
+from edge_contracts.messages import CommandName, Desired
+from edge_contracts.operations import OnBreach, RolloutState, Selector
 from edge_contracts.reasons import Reason
+from edge_contracts.topics import DESIRED
 from edge_fleet.domain.rollouts import Verb
-from edge_fleet.errors import Conflict
+from edge_fleet.errors import Conflict, NotFound, Rejected
 from edge_fleet.records.identities import AuditRow
 from edge_fleet.records.observations import AlertRow
 from edge_fleet.records.releases import AssignmentRow
@@ -211,3 +214,102 @@ def test_what_a_device_reports_beats_what_the_server_believes(case: FleetCase) -
         case.pass_time(1)
         case.take_in(lambda: bool(reporter.commands()))
         assert reporter.commands()[0].deployment == deployment
+
+
+def test_committing_is_a_success_only_when_the_device_says_so(case: FleetCase) -> None:
+    case.publish(1)
+    device = case.enrol("cam-0")
+    with case.connected(device) as (reporter,):
+        rollout = case.roll_out(1)
+        case.report(reporter, rollout, State.COMMITTING)
+        assert case.deployment(rollout, device).outcome is None
+        case.report(reporter, rollout, State.COMMITTING, **SUCCESS)
+    assert case.deployment(rollout, device).outcome is Outcome.SUCCEEDED
+
+
+def test_a_bad_link_is_not_held_against_the_release_until_the_device_gives_up(case: FleetCase) -> None:
+    case.publish(1)
+    device = case.enrol("cam-0")
+    no_link = {"outcome": Outcome.FAILED, "reason": Reason.TRANSPORT, "detail": "connection reset"}
+    with case.connected(device) as (reporter,):
+        rollout = case.roll_out(1, waves=(1.0,))
+        for _ in range(4):
+            case.report(reporter, rollout, State.FAILED, **no_link)
+            case.pass_time(1)
+            assert case.rollout(rollout).state is RolloutState.RUNNING
+            case.report(reporter, rollout, State.DOWNLOADING)
+        case.report(reporter, rollout, State.FAILED, **no_link)
+        case.pass_time(1)
+    assert case.deployment(rollout, device).outcome is Outcome.FAILED
+    assert case.rollout(rollout).state is RolloutState.ROLLED_BACK
+
+
+def test_a_device_that_waits_to_try_again_does_not_hold_up_an_abort(case: FleetCase) -> None:
+    case.publish(1)
+    device = case.enrol("cam-0")
+    with case.connected(device) as (reporter,):
+        rollout = case.roll_out(1)
+        case.report(reporter, rollout, State.FAILED, outcome=Outcome.FAILED, reason=Reason.NO_SPACE)
+        case.verb(rollout, Verb.ROLL_BACK)
+        case.pass_time(1)
+    assert case.deployment(rollout, device).reason is Reason.NO_SPACE
+    assert case.rollout(rollout).state is RolloutState.ROLLED_BACK
+
+
+def test_a_straggler_that_committed_unseen_is_taken_back_too(case: FleetCase) -> None:
+    case.publish(1)
+    case.publish(2)
+    device = case.enrol("cam-0")
+    with case.connected(device) as (reporter,):
+        first = case.roll_out(1, waves=(1.0,), bake_seconds=0)
+        case.report(reporter, first, State.COMMITTING, **SUCCESS)
+        case.pass_time(1)
+        second = case.roll_out(2, waves=(1.0,), wave_deadline_seconds=600)
+        case.report(reporter, second, State.PROBATION)
+        case.verb(second, Verb.ROLL_BACK)
+        case.pass_time(1)
+        assert case.rollout(second).state is RolloutState.ROLLING_BACK
+        case.pass_time(600)
+        assert "1 device did not answer in time" in case.rollout(second).reason
+        case.report(reporter, second, State.COMMITTING, **SUCCESS)
+        case.pass_time(1)
+        back = next(row for row in case.deployments(second) if row.kind is Kind.REVERT)
+        assert back.open
+        case.report(reporter, second, State.COMMITTING, **SUCCESS)
+        case.pass_time(1)
+    assert case.rollout(second).state is RolloutState.ROLLED_BACK
+
+
+def test_only_devices_that_match_and_can_run_it_are_taken(case: FleetCase) -> None:
+    case.publish(1)
+    case.enrol("cam-0", site="oslo")
+    case.enrol("cam-1", site="rome")
+    case.enrol("odd-0", ProfileName("some-other-board"), site="oslo")
+    rollout = case.roll_out(1, selector=Selector(labels={"site": "oslo"}), waves=(1.0,))
+    assert [row.device for row in case.deployments(rollout)] == ["cam-0"]
+    with case.database.read() as session:
+        started = session.scalar(
+            select(AuditRow.detail).where(AuditRow.subject == rollout, AuditRow.action == "rollout.start")
+        )
+    assert started is not None
+    assert "1 of profile some-other-board" in started
+    with pytest.raises(Rejected, match="no variant for odd-0"):
+        case.roll_out(1, selector=Selector(devices=(DeviceId("odd-0"),)))
+    with pytest.raises(Rejected, match="not enrolled"):
+        case.roll_out(1, selector=Selector(devices=(DeviceId("nobody"),)))
+    with pytest.raises(Rejected, match="must grow"):
+        case.roll_out(1, waves=(0.5, 0.5))
+    with pytest.raises(NotFound, match="no release digits 9"):
+        case.roll_out(9)
+
+
+def test_the_hint_reaches_the_device_once_the_broker_has_it(case: FleetCase) -> None:
+    case.publish(1)
+    device = case.enrol("cam-0")
+    with case.connected(device) as (reporter,):
+        case.roll_out(1)
+        assert case.announcements.announce() == 1
+        topic, payload = reporter.received.get(timeout=5)
+        assert topic is DESIRED
+        assert decode(Desired, payload).counter == 1
+        assert case.announcements.announce() == 0

@@ -14,6 +14,7 @@ from edge_contracts.reasons import REASONS, Reason
 from edge_fleet.domain.rollouts import Verb
 from edge_fleet.records.rollouts import DeploymentRow, RolloutRow
 from edge_fleet.services.alerts import AlertKind, Condition, Severity
+from edge_fleet.services.tallies import NOT_THE_RELEASES
 
 DEEDS: Final[dict[Verb, tuple[str, Severity]]] = {
     Verb.PAUSE: ("paused", Severity.WARNING),
@@ -32,6 +33,7 @@ def condition(session: Session, row: RolloutRow, verb: Verb, now: datetime) -> C
         select(DeploymentRow)
         .where(DeploymentRow.rollout == row.id)
         .where(DeploymentRow.outcome.in_((Outcome.FAILED, Outcome.ROLLED_BACK)))
+        .where(DeploymentRow.reason.not_in(NOT_THE_RELEASES))
     ).all()
     reasons = Counter(deployment.reason for deployment in troubled if deployment.reason is not None)
     return Condition(

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from edge_contracts.lifecycle import OUTCOMES
+from edge_contracts.lifecycle import OUTCOMES, Outcome
 from edge_contracts.messages import DeploymentReport
+from edge_contracts.reasons import REASONS, Retry
 from edge_fleet.records.identities import DeviceRow
 from edge_fleet.records.rollouts import DeploymentReportRow, DeploymentRow
 from edge_fleet.services import presence
 from edge_fleet.services.changes import Kind
 from edge_fleet.services.dropped import Dropped, moment, storable
+
+MOST_TRIES: Final = 5
+"""As often as an agent tries an assignment by itself."""
 
 
 def take(session: Session, device: DeviceRow, message: DeploymentReport, now: datetime) -> Kind | None:
@@ -69,17 +74,30 @@ def _is_late(session: Session, message: DeploymentReport) -> bool:
 
 
 def _apply(session: Session, row: DeploymentRow, message: DeploymentReport, now: datetime) -> None:
-    outcome = message.outcome or OUTCOMES.get(message.state)
-    if outcome is None and _ended_by_device(row):
+    if message.outcome is None and _is_over(row):
         return
+    tries_again = message.outcome is Outcome.FAILED and _tries_again(session, message)
     row.state, row.progress, row.updated = message.state, message.progress, now
-    row.outcome, row.reason, row.detail = outcome, message.reason, message.detail
-    row.open = outcome is None and _may_open(session, row)
+    row.outcome, row.reason, row.detail = None if tries_again else message.outcome, message.reason, message.detail
+    row.open = row.outcome is None and _may_open(session, row)
 
 
-def _ended_by_device(row: DeploymentRow) -> bool:
+def _is_over(row: DeploymentRow) -> bool:
     """A device's last word stands; an end that the server had only assumed does not."""
     return row.outcome is not None and row.state is not None and OUTCOMES.get(row.state) is row.outcome
+
+
+def _tries_again(session: Session, message: DeploymentReport) -> bool:
+    """Whether the device will try the same again by itself: a failure of transport, space or leisure is not the
+    release's, until it has happened MOST_TRIES times."""
+    if message.reason is None or REASONS[message.reason].retry is not Retry.BACKOFF:
+        return False
+    query = (
+        select(func.count())
+        .select_from(DeploymentReportRow)
+        .where(DeploymentReportRow.deployment == message.deployment, DeploymentReportRow.outcome == Outcome.FAILED)
+    )
+    return (session.scalar(query) or 0) < MOST_TRIES
 
 
 def _may_open(session: Session, row: DeploymentRow) -> bool:

@@ -10,8 +10,26 @@ from sqlalchemy.orm import Session, aliased
 from edge_contracts.assignments import Kind
 from edge_contracts.ids import DeviceId
 from edge_contracts.lifecycle import Outcome
+from edge_contracts.operations import RolloutState
 from edge_fleet.records.identities import DeviceRow
 from edge_fleet.records.rollouts import DeploymentRow, RolloutRow
+
+
+def rollouts_with_stragglers(session: Session) -> Sequence[str]:
+    """Rollouts that are rolled back, of which a device reported only afterwards that it had committed."""
+    told = aliased(DeploymentRow)
+    query = (
+        select(RolloutRow.id)
+        .join(DeploymentRow, DeploymentRow.rollout == RolloutRow.id)
+        .outerjoin(
+            told,
+            (told.rollout == RolloutRow.id) & (told.device == DeploymentRow.device) & (told.kind == Kind.REVERT),
+        )
+        .where(RolloutRow.state == RolloutState.ROLLED_BACK, told.id.is_(None))
+        .where(DeploymentRow.kind == Kind.INSTALL, DeploymentRow.outcome == Outcome.SUCCEEDED)
+        .distinct()
+    )
+    return session.scalars(query).all()
 
 
 def outstanding(session: Session, row: RolloutRow) -> int:

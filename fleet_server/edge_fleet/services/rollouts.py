@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from edge_contracts.assignments import Kind
 from edge_contracts.ids import DeploymentId
-from edge_contracts.lifecycle import Outcome
+from edge_contracts.lifecycle import Outcome, State
 from edge_contracts.manifest import Manifest, read_manifest
 from edge_contracts.operations import NewRollout, RolloutState
 from edge_contracts.reasons import Reason
@@ -149,10 +149,12 @@ def _stop(session: Session, assignments: Assignments, row: RolloutRow, wanted: C
         assignments.withdraw(session, deployment.device, deployment.id)
         if deployment.state is None:
             close(deployment, Outcome.ABORTED, Reason.ABORTED_BY_SERVER, "not begun when the rollout ended", wanted.at)
+        elif deployment.state is State.FAILED and deployment.reason is not None:
+            close(deployment, Outcome.FAILED, deployment.reason, deployment.detail, wanted.at)
 
 
 def close(row: DeploymentRow, outcome: Outcome, reason: Reason, detail: str, now: datetime) -> None:
-    """The server ends a deployment that its device has not begun."""
+    """The server ends a deployment that its device has not begun, or would have begun again."""
     row.open, row.outcome, row.reason, row.detail, row.updated = False, outcome, reason, detail, now
 
 

@@ -38,6 +38,7 @@ BATCH: Final = 200
 """Assignments made in one transaction: a large wave must not hold the write lock for long."""
 REPEAT_ABORT: Final = timedelta(seconds=15)
 MOVING: Final = (RolloutState.RUNNING, RolloutState.ROLLING_BACK)
+GOING_BACK: Final = (RolloutState.ROLLING_BACK, RolloutState.ROLLED_BACK)
 STOPPED: Final = (RolloutState.ABORTED, RolloutState.ROLLING_BACK, RolloutState.ROLLED_BACK)
 
 
@@ -72,7 +73,10 @@ class Scheduler:
     def tick(self) -> None:
         """One round over everything that can move."""
         with self._database.read() as session:
-            moving = session.scalars(select(RolloutRow.id).where(RolloutRow.state.in_(MOVING))).all()
+            moving = [
+                *session.scalars(select(RolloutRow.id).where(RolloutRow.state.in_(MOVING))),
+                *reverts.rollouts_with_stragglers(session),
+            ]
         for rollout in moving:
             try:
                 self._advance(rollout)
@@ -93,8 +97,6 @@ class Scheduler:
                 return False
         with self._database.write() as session:
             row = rollouts.find(session, rollout)
-            if row.state not in MOVING:
-                return False
             handed_out = self._assign_due(session, row, now) or self._revert_due(session, row, now)
             return handed_out or self._act(session, row, self._decide(session, row, now), now)
 
@@ -104,7 +106,7 @@ class Scheduler:
             decision.action is not Action.HOLD
             or (decision.reason not in {"", row.reason})
             or bool(_unassigned(session, row, 1))
-            or (row.state is RolloutState.ROLLING_BACK and bool(reverts.due(session, row, 1)))
+            or (row.state in GOING_BACK and bool(reverts.due(session, row, 1)))
         )
 
     def _decide(self, session: Session, row: RolloutRow, now: datetime) -> Decision:
@@ -165,7 +167,7 @@ class Scheduler:
             rollouts.close(deployment, Outcome.ABORTED, Reason.ABORTED_BY_SERVER, str(error), now)
 
     def _revert_due(self, session: Session, row: RolloutRow, now: datetime) -> bool:
-        if row.state is not RolloutState.ROLLING_BACK:
+        if row.state not in GOING_BACK:
             return False
         due = reverts.due(session, row, BATCH)
         for committed in due:

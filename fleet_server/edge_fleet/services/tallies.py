@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from edge_contracts.assignments import Kind
 from edge_contracts.lifecycle import Outcome
 from edge_contracts.operations import RolloutState, RolloutView, WaveView
+from edge_contracts.reasons import Reason
 from edge_fleet.domain.rollouts import Counts, Rollout, Tally
 from edge_fleet.records.identities import DeviceRow
 from edge_fleet.records.observations import AlertRow
@@ -27,6 +28,9 @@ _OUTCOME_FIELDS: Final[dict[Outcome, str]] = {
     Outcome.ROLLED_BACK: "rolled_back",
     Outcome.ABORTED: "aborted",
 }
+
+NOT_THE_RELEASES: Final = (Reason.ABORTED_BY_SERVER, Reason.SUPERSEDED)
+"""A device that went back for one of these says nothing about the release."""
 
 
 def tally(session: Session, row: RolloutRow, silent_after: timedelta, now: datetime) -> tuple[Rollout, Tally]:
@@ -82,6 +86,7 @@ def _counts_by_wave(session: Session, row: RolloutRow, silent_after: timedelta, 
     reachable = and_(DeviceRow.connected, DeviceRow.last_seen > now - silent_after, DeviceRow.revoked.is_(None))
     standing = case(
         (DeploymentRow.forgiven, "forgiven"),
+        (DeploymentRow.outcome.is_not(None) & DeploymentRow.reason.in_(NOT_THE_RELEASES), "aborted"),
         *((DeploymentRow.outcome == outcome, field) for outcome, field in _OUTCOME_FIELDS.items()),
         (DeploymentRow.state.is_not(None), "updating"),
         (reachable, "waiting"),

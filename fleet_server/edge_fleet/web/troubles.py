@@ -12,6 +12,7 @@ from edge_contracts.ids import DeviceId
 from edge_contracts.lifecycle import Outcome
 from edge_contracts.reasons import REASONS, Reason, ReasonInfo
 from edge_fleet.records.rollouts import DeploymentRow
+from edge_fleet.services.tallies import NOT_THE_RELEASES
 
 MOST_DEVICES = 8
 
@@ -33,6 +34,7 @@ def troubles(session: Session, rollout: str) -> list[Trouble]:
         select(DeploymentRow)
         .where(DeploymentRow.rollout == rollout, DeploymentRow.reason.is_not(None))
         .where(DeploymentRow.outcome.in_((Outcome.FAILED, Outcome.ROLLED_BACK)))
+        .where(DeploymentRow.reason.not_in(NOT_THE_RELEASES))
         .order_by(DeploymentRow.device)
     )
     by_reason: defaultdict[Reason, list[DeploymentRow]] = defaultdict(list)
