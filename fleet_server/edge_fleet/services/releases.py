@@ -91,7 +91,7 @@ class Releases:
         """
         with self._database.read() as session:
             if session.scalar(select(ReleaseRow.version).where(ReleaseRow.model == model).limit(1)) is None:
-                raise NotFound("model-unknown", f"There is no model {model}", "See `edge-sdk models list`.")
+                raise NotFound("model-unknown", f"There is no model {model}", "See `edge-sdk releases list`.")
             wanted = select(ReleaseRow).where(ReleaseRow.model == model)
             if below is not None:
                 wanted = wanted.where(ReleaseRow.version < below)
@@ -104,7 +104,7 @@ class Releases:
             row = session.get(ReleaseRow, (model, version))
             if row is None:
                 raise NotFound(
-                    "release-unknown", f"There is no release {model} {version}", "See `edge-sdk models list`."
+                    "release-unknown", f"There is no release {model} {version}", "See `edge-sdk releases list`."
                 )
             return _view(session, row)
 

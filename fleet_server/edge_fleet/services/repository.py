@@ -113,7 +113,7 @@ class SignedRepository:
         with self._publication() as session:
             if _newest(session, ROOT) is None:
                 message = "The owner's root is not here yet"
-                raise Conflict("trust-missing", message, "Put it with `edge-sdk keys publish` (PUT /v1/trust) first.")
+                raise Conflict("trust-missing", message, "Put it with `edge-sdk keys trust` (PUT /v1/trust) first.")
             yield session
 
     def replace_targets(self, session: Session, targets: Metadata[Targets], body: bytes) -> Metadata[Targets]:
