@@ -44,7 +44,7 @@ def reachable(what: str) -> Iterator[None]:
     try:
         yield
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError) as error:
-        raise Unreachable(f"{what}: {error or type(error).__name__}") from error
+        raise Unreachable(f"{what}: {str(error) or type(error).__name__}") from error
 
 
 def body(answer: httpx.Response, limit: int) -> Iterator[bytes]:

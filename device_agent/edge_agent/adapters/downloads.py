@@ -53,7 +53,7 @@ class HttpDownloads:
         except TooLong as error:
             raise Refused(Reason.ARTIFACT_LENGTH, f"{error}, {artifact.length} signed") from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            return Attempt(received, complete=False, problem=f"{error or type(error).__name__}")
+            return Attempt(received, complete=False, problem=f"{str(error) or type(error).__name__}")
         whole = self._releases.fetched(artifact.digest) == artifact.length
         return Attempt(received, complete=whole, problem="" if whole else "the body ended early")
 

@@ -26,6 +26,8 @@ from edge_contracts.manifest import MAX_MANIFEST_BYTES, FileRef
 from edge_contracts.reasons import Reason
 
 FOLDER: Final = "metadata"
+MAX_KEPT_TARGETS: Final = 4
+"""Targets kept on disk so that they need not be fetched at each look."""
 _CONFIG: Final = UpdaterConfig(prefix_targets_with_hash=True)
 
 
@@ -77,8 +79,10 @@ class TufRepository:
                 raise Refused(Reason.METADATA_INVALID, f"{path} is not signed by the owner's publishers")
             if info.length > MAX_MANIFEST_BYTES:
                 raise Refused(Reason.METADATA_INVALID, f"{path} is {info.length} bytes, at most {MAX_MANIFEST_BYTES}")
-            held = self._fresh().find_cached_target(info) or self._fresh().download_target(info)
-            return Path(held).read_bytes()
+            held = Path(self._fresh().find_cached_target(info) or self._fresh().download_target(info))
+            data = held.read_bytes()
+            self._forget_all_but(held)
+            return data
 
     def assignment(self) -> bytes | None:
         """See `Repository`."""
@@ -91,6 +95,14 @@ class TufRepository:
                 return b"".join(body(answer, MAX_ENVELOPE_BYTES))
             except TooLong as error:
                 raise Refused(Reason.ASSIGNMENT_MALFORMED, str(error)) from error
+
+    def _forget_all_but(self, held: Path) -> None:
+        """Keep the target just read and the few before it: a device sees many manifests in its life."""
+        others = sorted(
+            (path for path in self._targets.iterdir() if path != held), key=lambda path: path.stat().st_mtime
+        )
+        for path in others[: -MAX_KEPT_TARGETS + 1]:
+            path.unlink(missing_ok=True)
 
     def _fresh(self) -> Updater:
         if self._updater is None:
@@ -112,7 +124,7 @@ class _Fetcher(FetcherInterface):
                 # python-tuf counts the bytes against the signed length; this is the bound on any of its files.
                 yield from body(answer, _CONFIG.targets_max_length)
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TooLong, OSError) as error:
-            raise tuf.DownloadError(f"{url}: {error or type(error).__name__}") from error
+            raise tuf.DownloadError(f"{url}: {str(error) or type(error).__name__}") from error
 
 
 def _url(client: httpx.Client, path: str) -> str:

@@ -20,6 +20,7 @@ from edge_contracts.assignments import Kind
 from edge_contracts.ids import Digest
 from edge_contracts.lifecycle import Event
 from edge_contracts.reasons import Reason
+from edge_contracts.verification import Plan
 
 
 class Switch:
@@ -44,6 +45,7 @@ class Switch:
         self._settings = settings
         self._since = time.monotonic()
         self._earlier_crashes = 0
+        self._watched: Plan | None = None
 
     @property
     def _release(self) -> Digest:
@@ -56,21 +58,19 @@ class Switch:
             if self._installer.tested != self._release:
                 self._loader.test(self._loader.open(self._release))
             self._ledger.write(slot.switched(self._ledger.slots, self._release))
-            self._loader.activate()
+            self._enter()
         except Unloadable as error:
             return Move(Event.UNDO, error.reason, error.detail)
         self._installer.tested = None
-        self._start_watch()
         return Move(Event.PASS)
 
     def resume(self) -> Move | None:
         """The process was restarted in PROBATION: the candidate answers again and its probation begins anew."""
         try:
             self._loader.test(self._loader.open(self._release))
-            self._loader.activate()
+            self._enter()
         except Unloadable as error:
             return Move(Event.UNDO, error.reason, error.detail)
-        self._start_watch()
         return None
 
     def watch(self) -> Move | Wait:
@@ -79,15 +79,12 @@ class Switch:
         ours = self._ledger.standing.deployment
         if newer is not None and newer.kind is Kind.REVERT and newer.deployment != ours:
             return Move(Event.ABORT, Reason.SUPERSEDED, f"by {newer.deployment}")
-        try:
-            plan = self._loader.plan(self._release)
-        except Unloadable as error:
-            return Move(Event.UNDO, error.reason, error.detail)
+        assert self._watched is not None, "probation begins with an activation in this process"
         seen = self._serving.health()
         health = replace(seen, crashes=seen.crashes + self._earlier_crashes)
         if health.crashes > self._ledger.standing.crashes:
             self._ledger.note(crashes=health.crashes)
-        return probation(plan, health, time.monotonic() - self._since, self._settings)
+        return probation(self._watched, health, time.monotonic() - self._since, self._settings)
 
     def commit(self) -> Move:
         """COMMITTING: the candidate is the last-known-good, then the floor rises. One write; may be repeated."""
@@ -123,7 +120,9 @@ class Switch:
         self._lookout.soon()
         return Move(Event.CLOSE)
 
-    def _start_watch(self) -> None:
+    def _enter(self) -> None:
+        self._watched = self._loader.plan(self._release)
+        self._loader.activate()
         self._since = time.monotonic()
         self._earlier_crashes = self._ledger.standing.crashes
 

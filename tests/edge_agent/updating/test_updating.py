@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.core import slots as slot
@@ -138,7 +138,8 @@ class Link:
 LINKS = st.builds(Link, st.integers(0, 60_000), st.sampled_from(["", "timeout", "status 503"]))
 
 
-@given(st.lists(LINKS, min_size=400, max_size=400), st.floats(0, 1))
+@settings(max_examples=30)
+@given(st.lists(LINKS, min_size=120, max_size=120), st.floats(0, 1))
 def test_a_download_ends_within_its_budget(links: list[Link], jitter: float) -> None:
     standing = offered(PLAN, None).model_copy(update={"state": State.DOWNLOADING})
     for link in links:
