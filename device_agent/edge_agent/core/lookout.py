@@ -171,8 +171,13 @@ class Lookout:
         self._ledger.move(Move(Event.POLL), Move(Event.OFFER), of=offered(offer.plan, ended))
 
     def _refuse(self, refused: Refused, envelope: bytes | None) -> None:
-        """Record and report a refusal, once for the same bytes and reason."""
+        """Record and report a refusal, once for the same bytes and reason. An old or forged envelope that names a
+        deployment which has ended here must not change what was reported of it: then it is only recorded."""
         log.warning("refused: %s; %s", refused, refused.hint)
-        if self._journal.first_refusal(Digest.of(envelope or b""), refused.reason, self._ledger.now()):
-            standing = claimed(claim(envelope) if envelope else None)
-            self._ledger.move(Move(Event.POLL), Move(Event.FAIL, refused.reason, refused.detail), of=standing)
+        if not self._journal.first_refusal(Digest.of(envelope or b""), refused.reason, self._ledger.now()):
+            return
+        asked = claim(envelope) if envelope else None
+        detail = refused.detail
+        if asked is not None and self._journal.ended(asked.deployment):
+            asked, detail = None, f"{detail}, for {asked.deployment}, which has ended"
+        self._ledger.move(Move(Event.POLL), Move(Event.FAIL, refused.reason, detail), of=claimed(asked))

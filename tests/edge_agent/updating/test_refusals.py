@@ -166,6 +166,19 @@ def test_it_is_refused_with_its_reason(stage: Attack, attack: Callable[[Attack],
     assert REASONS[reason].retry is Retry.BACKOFF or len(device.reports.lines()) == reports
 
 
+def test_an_old_copy_of_a_followed_assignment_does_not_change_its_outcome(door: Door, device: Device) -> None:
+    door.assign(door.publish(1), "d-1")
+    first = door.envelope
+    device.settle()
+    door.assign(door.publish(2), "d-2")
+    device.settle()
+    door.envelope = first
+    device.settle()
+    assert device.journal.history(2)[0].reason is Reason.ASSIGNMENT_REPLAYED
+    assert "d-1" in device.journal.history(2)[0].detail
+    assert device.reports.ends() == [("d-1", "succeeded", None), ("d-2", "succeeded", None)]
+
+
 def test_an_unreadable_assignment_is_journalled(door: Door, device: Device) -> None:
     door.envelope = b'{"payload": "e30=", "payloadType": "text/plain", "signatures": []}'
     device.settle()
