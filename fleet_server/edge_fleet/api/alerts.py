@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path
@@ -10,7 +9,7 @@ from sqlalchemy import and_, or_, select
 
 from edge_contracts.operations import AlertView
 from edge_fleet.api.access import Deployer, Reader, TheFleet
-from edge_fleet.api.pages import Cursor, Limit, Page, page, read_cursor
+from edge_fleet.api.pages import Cursor, Limit, Page, page, read_time_cursor
 from edge_fleet.records.observations import AlertRow
 from edge_fleet.services import alerts
 
@@ -25,10 +24,10 @@ def list_alerts(
     query = select(AlertRow).order_by(AlertRow.raised.desc(), AlertRow.id.desc()).limit(limit + 1)
     if acknowledged is not None:
         query = query.where(AlertRow.acknowledged == acknowledged)
-    after = read_cursor(cursor, str, str)
+    after = read_time_cursor(cursor)
     if after is not None:
-        at = datetime.fromisoformat(after[0])
-        query = query.where(or_(AlertRow.raised < at, and_(AlertRow.raised == at, AlertRow.id < after[1])))
+        at, last = after
+        query = query.where(or_(AlertRow.raised < at, and_(AlertRow.raised == at, AlertRow.id < last)))
     with fleet.database.read() as session:
         rows = session.scalars(query).all()
     return page(rows, limit, alerts.view, lambda row: (row.raised.isoformat(), row.id))

@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 from fastapi import Query
@@ -58,6 +59,20 @@ def read_cursor(cursor: str | None, *kinds: type) -> Sequence[Any] | None:
     if not isinstance(key, list) or [type(part) for part in key] != list(kinds):
         raise _not_a_cursor()
     return key
+
+
+def read_time_cursor(cursor: str | None) -> tuple[datetime, str] | None:
+    """The sort key of a list by time and id. Raises Rejected."""
+    key = read_cursor(cursor, str, str)
+    if key is None:
+        return None
+    try:
+        at = datetime.fromisoformat(key[0])
+    except ValueError as error:
+        raise _not_a_cursor() from error
+    if at.tzinfo is None:
+        raise _not_a_cursor()
+    return at, key[1]
 
 
 def _not_a_cursor() -> Rejected:

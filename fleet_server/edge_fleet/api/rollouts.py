@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -12,7 +11,7 @@ from starlette.status import HTTP_201_CREATED
 
 from edge_contracts.operations import DeploymentView, NewRollout, RolloutView
 from edge_fleet.api.access import Deployer, Reader, TheFleet
-from edge_fleet.api.pages import Cursor, Limit, Page, page, read_cursor
+from edge_fleet.api.pages import Cursor, Limit, Page, page, read_cursor, read_time_cursor
 from edge_fleet.domain.rollouts import Verb
 from edge_fleet.records.rollouts import DeploymentRow, RolloutRow
 from edge_fleet.services import rollouts, tallies
@@ -46,10 +45,10 @@ def create_rollout(fleet: TheFleet, operator: Deployer, plan: NewRollout) -> Rol
 def list_rollouts(fleet: TheFleet, _operator: Reader, limit: Limit = 100, cursor: Cursor = None) -> Page[RolloutView]:
     """Every rollout, the newest first."""
     query = select(RolloutRow).order_by(RolloutRow.created.desc(), RolloutRow.id.desc()).limit(limit + 1)
-    after = read_cursor(cursor, str, str)
+    after = read_time_cursor(cursor)
     if after is not None:
-        at = datetime.fromisoformat(after[0])
-        query = query.where(or_(RolloutRow.created < at, and_(RolloutRow.created == at, RolloutRow.id < after[1])))
+        at, last = after
+        query = query.where(or_(RolloutRow.created < at, and_(RolloutRow.created == at, RolloutRow.id < last)))
     with fleet.database.read() as session:
         rows = session.scalars(query).all()
         return page(rows, limit, lambda row: tallies.view(session, row), lambda row: (row.created.isoformat(), row.id))
