@@ -34,9 +34,10 @@ STEADY_SHARE: Final = 0.25
 """Latency is stationary when two rounds in a row differ by less than this share."""
 WARM_UP_ROUNDS: Final = 10
 MEASURED_RUNS: Final = 32
-"""Golden samples are run again until there are so many durations to take a quantile of."""
+"""Golden samples are run again and again until there are so many durations to take a quantile of."""
+MEASURED_ROUNDS: Final = 3
 PATIENCE_S: Final = 2.0
-"""A slow model is warmed up no longer than this, and its samples are run again no longer than this."""
+"""A slow model is warmed up no longer than this, and a round of measuring lasts no longer than this."""
 STANDBY_ROOM: Final = 1.2
 """The old worker stays warm if this many times the new one's memory is still free."""
 _NO_TRAFFIC: Final = ServingHealth(0, 0, 0, 0, 0, 0, None)
@@ -192,7 +193,8 @@ def _try_out(worker: WorkerProcess, release: Release, samples: list[Sample]) -> 
     report = worker.load()
     try:
         _warm_up(worker, samples)
-        answers, durations = _run_goldens(worker, samples)
+        answers = [worker.rehearse(sample.inputs)[0] for sample in samples]
+        durations = _measure(worker, samples, release.variant.limits.latency_p99_ms)
     except (WorkerGone, WorkerHung) as error:
         worker.check_memory()
         raise ModelFailed(Reason.MODEL_UNLOADABLE, f"it does not survive its golden samples: {error}") from error
@@ -209,14 +211,26 @@ def _warm_up(worker: WorkerProcess, samples: list[Sample]) -> None:
         before = taken
 
 
-def _run_goldens(worker: WorkerProcess, samples: list[Sample]) -> tuple[list[list[Array]], list[int]]:
-    first = [worker.rehearse(sample.inputs) for sample in samples]
-    durations, end = [taken for _, taken in first], time.monotonic() + PATIENCE_S
-    for sample in islice(cycle(samples), max(MEASURED_RUNS - len(samples), 0)):
+def _measure(worker: WorkerProcess, samples: list[Sample], limit_ms: float | None) -> list[int]:
+    """Durations of golden samples in nanoseconds, from the best of up to three rounds if the contract is broken.
+
+    What is slow in each round is slow; what is slow in one has met a busy moment.
+    """
+    best = _time(worker, samples)
+    for _ in range(MEASURED_ROUNDS - 1):
+        if limit_ms is None or quantile_ms(best, 0.99) <= limit_ms:
+            break
+        best = min(best, _time(worker, samples), key=lambda durations: quantile_ms(durations, 0.99))
+    return best
+
+
+def _time(worker: WorkerProcess, samples: list[Sample]) -> list[int]:
+    durations, end = [], time.monotonic() + PATIENCE_S
+    for sample in islice(cycle(samples), MEASURED_RUNS):
+        durations.append(worker.rehearse(sample.inputs)[1])
         if time.monotonic() > end:
             break
-        durations.append(worker.rehearse(sample.inputs)[1])
-    return [outputs for outputs, _ in first], durations
+    return durations
 
 
 def _facts(

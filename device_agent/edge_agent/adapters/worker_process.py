@@ -173,6 +173,7 @@ class WorkerProcess:
         # Not while another thread reads: a new descriptor could get the channel's number under its hands.
         with self._speaking:
             self._channel.close()
+        self._guard.join(1.0)
 
     def _died_loading(self) -> ModelFailed:
         self._process.wait()
