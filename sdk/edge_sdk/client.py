@@ -76,7 +76,11 @@ class FleetClient:
 
     def health(self) -> dict[str, Any]:
         """Whether the server is up, and its parts. Needs no token."""
-        health: dict[str, Any] = self._send("GET", "/v1/health").json()
+        response = self._send("GET", "/v1/health")
+        try:
+            health: dict[str, Any] = response.json()
+        except ValueError as error:
+            raise _strange(str(response.url)) from error
         return health
 
     def make_operator_token(self, wish: NewOperatorToken) -> OperatorToken:
@@ -139,7 +143,7 @@ class FleetClient:
 
     def models(self) -> list[str]:
         """The names of all models with a release."""
-        return self._items(TypeAdapter(str | dict[str, Any]), "/v1/models")
+        return self._items(TypeAdapter(str), "/v1/models")
 
     def releases(self, model: str) -> list[ReleaseView]:
         """Every release of a model."""
@@ -208,11 +212,12 @@ class FleetClient:
         cursor: str | None = None
         while True:
             wanted = {**(conditions or {}), "limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
-            page = self._send("GET", path, params=wanted).json()
+            response = self._send("GET", path, params=wanted)
             try:
+                page = response.json()
                 found += [item.validate_python(entry) for entry in page["items"]]
                 cursor = page["next"]
-            except (ValidationError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError) as error:
                 raise _strange(path) from error
             if not cursor:
                 return found

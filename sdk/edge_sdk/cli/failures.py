@@ -43,6 +43,8 @@ EXIT_CODES: Final[dict[int, str]] = {
     5: "the server does not answer",
     6: "a signature or signed statement does not hold",
     7: "a process that the command runs did not start, or ended",
+    8: "convert: too few samples to decide",
+    9: "convert: no scheme keeps the accuracy",
     UNFORESEEN: "a defect of the program",
     INTERRUPTED: "interrupted",
 }

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from edge_sdk.demo.line import Place, Running, play
+from edge_sdk.demo.line import Running, play
 from edge_sdk.demo.narration import Narrator
+from edge_sdk.demo.releases import Place
 from edge_sdk.errors import BadInput
 
 
