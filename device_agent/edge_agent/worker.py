@@ -22,6 +22,7 @@ from edge_agent.adapters.engines.table import open_engine
 from edge_agent.adapters.frames import Closed, Kind, receive, send_fields, send_tensors, tensors_of
 from edge_agent.adapters.worker_orders import Failure, Order, Report, WorkerFaults
 from edge_agent.core.tensors import Array
+from edge_agent.ports import AgentError
 from edge_contracts.manifest import Accelerator, Engine, EngineNeeds, Variant
 from edge_contracts.reasons import Reason
 
@@ -137,7 +138,8 @@ _REASONS: Final[dict[type[Exception], Reason]] = {
 
 def _failure(error: Exception) -> Failure:
     reason = next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), Reason.MODEL_UNLOADABLE)
-    return Failure(reason=reason, message=f"{type(error).__name__}: {error}"[:2000])
+    sentence = str(error) if isinstance(error, AgentError | MemoryError) else f"{type(error).__name__}: {error}"
+    return Failure(reason=reason, message=sentence[:2000])
 
 
 def _in_gentle_thread(order: Order, model: bytes) -> tuple[Session, Report]:
