@@ -124,14 +124,15 @@ class _Agent:
     def watch_until_stopped(self) -> None:
         """Tell systemd that we live as long as every part does, and the server when something changes."""
         self._notifier.ready()
-        told, next_sign = self._news(), 0.0
+        news, engines, next_sign = self._news(), self._census.found_so_far(), 0.0
         while not self._stop.wait(TICK_S):
             self._check_parts()
             if self._notifier.watchdog_s is not None and time.monotonic() >= next_sign:
                 next_sign = time.monotonic() + self._notifier.watchdog_s
                 self._notifier.alive()
-            if (news := self._news()) != told:
-                told = news
+            if engines != (engines := self._census.found_so_far()):
+                self._link.announce()
+            if news != (news := self._news()):
                 self._link.beat()
         LOG.info("stopping")
         self._notifier.stopping()
@@ -200,7 +201,7 @@ class _Agent:
             at=time.time(),
             profile=self._identity.profile,
             agent_version=version("edge-sdk"),
-            engines=self._census.found(),
+            engines=self._census.found_so_far(),
             state=self._updater.state,
             running=self._running(),
         )

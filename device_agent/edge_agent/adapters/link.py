@@ -96,6 +96,7 @@ class Link:
         self._stopping = threading.Event()
         self._current: Connection | None = None
         self._greeted: Connection | None = None
+        self._announced: Connection | None = None
         self._woken = False
         self._sent: dict[tuple[str, int], _Sent] = {}
         self._next_beat = 0.0
@@ -137,6 +138,11 @@ class Link:
         """Send a heartbeat now: something worth knowing has changed."""
         self._next_beat = 0.0
         self.wake()
+
+    def announce(self) -> None:
+        """Say anew who we are: what the announcement holds has changed."""
+        self._announced = None
+        self.beat()
 
     def status(self) -> LinkStatus:
         """The state of the connection."""
@@ -234,10 +240,10 @@ class Link:
         return min(max(due - time.monotonic(), 0.0), OUTAGE_CHECK_S if self._outage else IDLE_S)
 
     def _greet(self, connection: Connection) -> None:
-        """A fresh connection: hear everything, say who we are, and send again what was not confirmed."""
+        """A fresh connection: hear everything; who we are, and what was not confirmed, is then sent again."""
         connection.subscribe((DESIRED, COMMAND, ACK))
-        connection.publish(BIRTH, codec.encode(self._voice.birth()))
         self._sent.clear()
+        self._announced = None
         self._next_beat = 0.0
         self._trouble = None
         self._greeted = connection
@@ -269,6 +275,9 @@ class Link:
         if self._outage is not None and self._outage():
             connection.cut()
             return
+        if self._announced is not connection:
+            self._announced = connection
+            connection.publish(BIRTH, codec.encode(self._voice.birth()))
         self._send_records(connection, now)
         if now >= self._next_beat:
             self._next_beat = now + self._heartbeat_s

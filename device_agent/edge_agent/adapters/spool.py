@@ -121,10 +121,10 @@ class Spool(Reports):
             return held + self._memory.outstanding(kind, limit - len(held)) if len(held) < limit else held
 
     def mark_sent(self, records: list[Record]) -> None:
-        """To be called before sending: from now on these windows are not merged, so that none counts twice."""
-        if not records:
+        """To be called before sending: from now on the windows among these are not merged, so that none counts twice."""
+        keys = [record.key for record in records if record.kind is RecordKind.WINDOW]
+        if not keys:
             return
-        keys = [record.key for record in records]
         with self._lock:
             self._try_disk(lambda disk: disk.mark_sent(keys))
             self._memory.mark_sent(keys)

@@ -79,6 +79,7 @@ def test_a_release_is_installed_serves_is_watched_and_outlives_a_power_cut(door,
     running = agent.status()["running"]
     assert (running["version"], running["engine"], running["accelerator"]) == (1, "onnxruntime", "cpu")
     eventually(lambda: server.of("hb")[-1].running.version == 1)
+    assert "onnxruntime/cpu" in server.of("birth")[-1].engines
 
     agent.kill()
     eventually(lambda: server.of("death"))
