@@ -121,7 +121,7 @@ class Spool(Reports):
             return held + self._memory.outstanding(kind, limit - len(held)) if len(held) < limit else held
 
     def mark_sent(self, records: list[Record]) -> None:
-        """To be called before sending: from now on the windows among these are not merged, so that none counts twice."""
+        """To be called before sending: from now on windows among these are not merged, so that none counts twice."""
         keys = [record.key for record in records if record.kind is RecordKind.WINDOW]
         if not keys:
             return
