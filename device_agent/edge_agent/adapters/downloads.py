@@ -11,7 +11,7 @@ import httpx
 
 from edge_agent.adapters.device_http import TooLong, body
 from edge_agent.adapters.releases import ReleaseFolder
-from edge_agent.core.updating import Attempt
+from edge_agent.core.budgets import Attempt
 from edge_contracts.api import ARTIFACTS_PATH
 from edge_contracts.errors import Refused
 from edge_contracts.manifest import FileRef

@@ -9,11 +9,12 @@ import random
 from collections.abc import Callable
 
 from edge_agent.core import slots as slot
+from edge_agent.core.budgets import after_attempt, counted
 from edge_agent.core.ledger import Ledger
 from edge_agent.core.loading import Loader, Unloadable
 from edge_agent.core.lookout import Lookout
 from edge_agent.core.storage import Downloads, ReleaseStore
-from edge_agent.core.updating import Move, UpdateSettings, Wait, after_attempt, counted
+from edge_agent.core.updating import Move, UpdateSettings, Wait
 from edge_contracts.errors import Refused
 from edge_contracts.ids import Digest
 from edge_contracts.lifecycle import Event

@@ -9,10 +9,11 @@ import time
 from datetime import timedelta
 from typing import Final
 
+from edge_agent.core.budgets import backoff
 from edge_agent.core.checking import Checker, Offer, claim
 from edge_agent.core.ledger import Ledger
 from edge_agent.core.storage import Journal, ReleaseStore, StorageFailed
-from edge_agent.core.updating import Ended, Move, UpdateSettings, Wait, backoff, claimed, may_try_again, offered
+from edge_agent.core.updating import Ended, Move, UpdateSettings, Wait, claimed, may_try_again, offered
 from edge_agent.ports import Reports, Unreachable
 from edge_contracts.assignments import Assignment
 from edge_contracts.errors import Refused
@@ -177,7 +178,7 @@ class Lookout:
         if not self._journal.first_refusal(Digest.of(envelope or b""), refused.reason, self._ledger.now()):
             return
         asked = claim(envelope) if envelope else None
-        detail = refused.detail
+        standing, detail = claimed(asked), refused.detail
         if asked is not None and self._journal.ended(asked.deployment):
-            asked, detail = None, f"{detail}, for {asked.deployment}, which has ended"
-        self._ledger.move(Move(Event.POLL), Move(Event.FAIL, refused.reason, detail), of=claimed(asked))
+            standing, detail = claimed(None), f"{detail}, for {asked.deployment}, which has ended"
+        self._ledger.move(Move(Event.POLL), Move(Event.FAIL, refused.reason, detail), of=standing)

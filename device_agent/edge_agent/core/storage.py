@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from edge_agent.core.budgets import Attempt
 from edge_agent.core.slots import Slots
-from edge_agent.core.updating import Attempt, Ended, Standing, Transition
+from edge_agent.core.updating import Ended, Standing, Transition
 from edge_agent.ports import AgentError
 from edge_contracts.ids import DeploymentId, Digest
 from edge_contracts.manifest import FileRef

@@ -127,8 +127,8 @@ class Device:
         if active is None:
             return False
         x, y = samples()
-        right = [self._top(image) == label for image, label in zip(x[:20], y[:20], strict=True)]
-        return sum(right) >= 16
+        right = [self._top(image) == int(label) for image, label in zip(x[:20], y[:20], strict=True)]
+        return right.count(True) >= 16
 
     def _top(self, image: npt.NDArray[np.float32]) -> int:
         active = self.serving.active()

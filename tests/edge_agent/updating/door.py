@@ -8,6 +8,7 @@ import json
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -60,6 +61,7 @@ class Faults:
     ignore_ranges: bool = False
     status: int | None = None
     endless: bool = False
+    trickle: bool = False
     swap: Callable[[bytes], bytes] | None = None
     """What becomes of an artifact on its way."""
     lost_answers: int = 0
@@ -309,6 +311,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"content-range": f"bytes {start}-{len(data) - 1}/{len(data)}"} if start else {}
         if faults.endless:
             self._endless(data)
+        elif faults.trickle:
+            self._trickle(data)
         elif faults.cuts and faults.cut_after is not None:
             faults.cuts -= 1
             self._head(206 if start else 200, len(data) - start, headers)
@@ -324,6 +328,13 @@ class _Handler(BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):
             while True:
                 self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+
+    def _trickle(self, data: bytes) -> None:
+        self._head(200, len(data), {})
+        with contextlib.suppress(OSError):
+            for byte in data:
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.02)
 
     def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self._head(status, len(body), headers or {})

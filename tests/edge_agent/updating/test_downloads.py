@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from edge_agent.adapters import device_http
 from edge_agent.adapters.identity import Identity
 from edge_contracts.api import ARTIFACTS_PATH
 from edge_contracts.lifecycle import State
@@ -76,6 +79,18 @@ def test_a_download_that_costs_too_many_bytes_is_given_up(door: Door, identity: 
     with open_device(identity, state_dir, settings=replace(QUICK, max_attempts=8)) as device:
         device.settle()
         assert device.reports.ends() == [("d-1", "failed", "download-budget")]
+
+
+def test_a_server_that_trickles_is_given_up(
+    door: Door, identity: Identity, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_http, "SLOW_AFTER_SECONDS", 0.1)
+    door.faults.trickle = True
+    door.assign(door.publish(1), "d-1")
+    with open_device(identity, state_dir, settings=replace(QUICK, max_attempts=3)) as device:
+        device.settle()
+        assert device.reports.ends() == [("d-1", "failed", "download-budget")]
+        assert "bytes in" in device.journal.history(2)[0].detail
 
 
 def test_a_failure_that_may_pass_is_tried_again_later(door: Door, identity: Identity, state_dir: Path) -> None:

@@ -10,17 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.core import slots as slot
+from edge_agent.core.budgets import Attempt, after_attempt, counted
 from edge_agent.core.slots import Slots
 from edge_agent.core.updating import (
-    Attempt,
     Move,
     Standing,
     UpdateSettings,
     Wait,
     advance,
-    after_attempt,
     condemned,
-    counted,
     end_of,
     may_try_again,
     offered,
