@@ -19,7 +19,7 @@ from tests.edge_agent.telemetry.fleet import Server, eventually
 from tests.edge_agent.updating.door import DEVICE, TENANT, Door
 from tests.support.broker import LOOPBACK, Authority, Broker
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.device]
 
 
 class FrontDoor(Door):

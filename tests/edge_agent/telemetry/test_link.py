@@ -25,6 +25,8 @@ from tests.edge_agent.telemetry.fleet import DEVICE, TENANT, Server, eventually
 from tests.edge_agent.telemetry.windows_of import window
 from tests.support.broker import Broker
 
+pytestmark = pytest.mark.device
+
 QUICK = LinkSettings(reconnect_cap_s=0.3, ack_timeout_s=0.5, will_delay_s=0)
 
 
