@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tritonclient.http as triton
 
 from edge_agent.adapters.generation import QueueLimits
 from edge_agent.adapters.inference_http import MAX_BODY_BYTES, CannotListen, InferenceServer, start_inference_server
@@ -200,7 +201,6 @@ def test_the_unix_socket_is_the_same_api_for_this_user_only(server: InferenceSer
 
 
 def test_tritons_own_client_works(server: InferenceServer) -> None:
-    triton = pytest.importorskip("tritonclient.http", reason="tritonclient is not installed")
     client = triton.InferenceServerClient(f"{server.host}:{server.port}")
     tensor = triton.InferInput("image", [1, 8, 8, 1], "FP32")
     tensor.set_data_from_numpy(X[:1])
