@@ -111,7 +111,7 @@ def make_data(
 
 def _read(path: Path) -> Samples:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             names = list(arrays.keys())
             if "x" not in names:
                 raise BadInput(

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from edge_converters.errors import CheckFailed
-from edge_converters.metrics import Outputs, spread
+from edge_converters.metrics import Array, Outputs, spread
 
 TOLERANCE: Final = 1e-3
 """Largest difference, as a share of the output's range: float32 in another order of summation stays far below."""
@@ -19,13 +19,13 @@ def check_parity(reference: Outputs, got: Outputs, what: str) -> float:
     Raises:
         CheckFailed: it is too large; or the answers to other inputs would have passed too, so that it shows nothing.
     """
-    worst = max(_difference(reference[name], got[name]) for name in reference)
+    worst = float(np.max([_difference(reference[name], got[name]) for name in reference]))
     if not worst <= TOLERANCE:
         raise CheckFailed(
             f"{what} differs from the source by {worst:.2%} of the output's range, at most {TOLERANCE:.1%} is rounding",
             "A conversion step changed the model; export the source with another opset or layout.",
         )
-    control = max(_difference(reference[name], np.roll(got[name], 1, axis=0)) for name in reference)
+    control = float(np.max([_difference(reference[name], np.roll(got[name], 1, axis=0)) for name in reference]))
     if control <= TOLERANCE:
         raise CheckFailed(
             f"{what} cannot be compared: the source answers the same to every input",
@@ -34,6 +34,6 @@ def check_parity(reference: Outputs, got: Outputs, what: str) -> float:
     return worst
 
 
-def _difference(reference: np.ndarray, got: np.ndarray) -> float:
+def _difference(reference: Array, got: Array) -> float:
     scale = spread(reference)
     return float(np.abs(reference - got).max() / scale) if scale else float(np.abs(reference - got).max())

@@ -94,6 +94,8 @@ def _try_scheme(profile: Profile, scheme: Scheme, shop: Workshop) -> tuple[Candi
     evaluation = stored_inputs(file, data.model_input(data.evaluation.x), "evaluation")
     real, _ = run(file, RUN_ON_CPU[profile.format], evaluation, shop.worker, threads=profile.threads)
     real = in_order(names, real)
+    if not all(np.isfinite(values).all() for values in real.values()):
+        raise CheckFailed("the variant answers NaN or infinity to evaluation data", "Numbers overflow in this scheme.")
     ranking = _judged(real, data.ranking_rows, shop)
     judgement = _judged(real, data.decision_rows, shop)
     said = _sentence(judgement, shop.guard)

@@ -61,6 +61,11 @@ class Worker:
         self._child.wait()
         self._log.close()
 
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._child.pid
+
     def call(self, task: Task, **arguments: Any) -> Answer:
         """The answer of `task`. Arguments must be JSON; give models and arrays as paths.
 

@@ -60,7 +60,13 @@ def load_file(path: Path) -> Profile:
     try:
         return Profile.model_validate(fields)
     except ValidationError as error:
-        raise _sentence(path, error.errors(include_url=False)[0]) from error
+        raise _sentence(path, _clearest(error)) from error
+
+
+def _clearest(error: ValidationError) -> ErrorDetails:
+    """A key that is not one explains the one that is missing: it comes first."""
+    faults = error.errors(include_url=False)
+    return next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
 
 
 def _sentence(path: Path, fault: ErrorDetails) -> InvalidProfile:

@@ -1,0 +1,76 @@
+"""The guard passes, fails or asks for more samples, on paired evidence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_converters.guard import Guard, Verdict, judge, proportion_bound, share_bound
+
+GUARD = Guard(max_drop=0.01, slack=0.02)
+
+
+def pairs(both: int, lost: int, won: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
+    source = np.repeat([1.0, 1.0, 0.0, 0.0], [both, lost, won, neither])
+    variant = np.repeat([1.0, 0.0, 1.0, 0.0], [both, lost, won, neither])
+    return source, variant
+
+
+def test_a_variant_that_answers_alike_passes():
+    judgement = judge(*pairs(380, 0, 0, 20), GUARD, proportion_bound)
+
+    assert judgement.verdict is Verdict.PASS
+    assert judgement.drop == 0
+    assert judgement.n == 400
+
+
+def test_a_variant_that_lost_too_much_fails():
+    assert judge(*pairs(350, 30, 0, 20), GUARD, proportion_bound).verdict is Verdict.FAIL
+
+
+def test_too_few_samples_are_undecidable_and_the_number_that_settles_it_is_said():
+    source, variant = pairs(38, 0, 0, 2)
+    judgement = judge(source, variant, GUARD, proportion_bound)
+
+    assert judgement.verdict is Verdict.UNDECIDABLE
+    assert judgement.needed is not None
+    assert judgement.needed > 40
+    copies = judgement.needed // 40
+    assert judge(np.tile(source, copies), np.tile(variant, copies), GUARD, proportion_bound).verdict is Verdict.PASS
+
+
+def test_the_bound_without_any_difference_is_that_of_the_score_test():
+    """With no discordant pair Tango's limit is z^2 / (n + z^2)."""
+    z2 = 1.6448536269514722**2
+
+    assert proportion_bound(*pairs(90, 0, 0, 10)) == pytest.approx(z2 / (100 + z2), abs=1e-6)
+
+
+def test_the_bound_of_a_published_example():
+    """Tango 1998, table: 43 pairs, 0 and 1 discordant; two-sided 95 % limits there, so z is 1.96: between the two."""
+    assert 0.0 < proportion_bound(*pairs(42, 1, 0, 0)) < 0.121
+
+
+@given(st.integers(0, 300), st.integers(0, 30), st.integers(0, 30), st.integers(1, 100))
+def test_the_bound_lies_above_what_was_seen(both: int, lost: int, won: int, neither: int):
+    source, variant = pairs(both, lost, won, neither)
+
+    assert source.mean() - variant.mean() <= proportion_bound(source, variant) + 1e-9 <= 1 + 1e-9
+
+
+def test_the_bound_holds_in_95_of_100_repetitions():
+    rng = np.random.default_rng(3)
+    losses = rng.multinomial(300, [0.85, 0.04, 0.03, 0.08], size=2000)
+    held = np.mean([proportion_bound(*pairs(*row)) >= 0.01 for row in losses])
+
+    assert 0.935 <= held <= 0.975
+
+
+def test_shares_are_bounded_by_their_spread():
+    rng = np.random.default_rng(5)
+    source, variant = np.ones(40), 1 - rng.uniform(0, 0.01, 40)
+    bound = share_bound(source, variant)
+
+    assert source.mean() - variant.mean() < bound < 0.01
