@@ -57,7 +57,7 @@ def emulate(
     names = [f"{prefix or f'emu-{board.name[:40]}'}-{number}" for number in range(1, count + 1)]
     python = (agent_python or Path(sys.executable)).absolute()
     with until_stopped() as stopped:
-        paper = ticket or _make_ticket(folder, keys, count, server, token)
+        paper = ticket or _ticket(folder, names, keys, server, token)
         plans = [
             Plan(name, board, (folder / name).absolute(), python, paper.absolute(), labels, trouble=trouble)
             for name in names
@@ -72,15 +72,18 @@ def emulate(
     screen.say(f"{count} device{'s' if count > 1 else ''} stopped; they are kept in {folder}.")
 
 
-def _make_ticket(folder: Path, keys: Path, uses: int, server: str | None, token: str | None) -> Path:
+def _ticket(folder: Path, names: list[str], keys: Path, server: str | None, token: str | None) -> Path:
+    """A ticket for these devices: the former one if all of them have enrolled with it, else a new one."""
     from edge_contracts.operations import NewEnrolmentToken
     from edge_sdk.files import make_private_folder
     from edge_sdk.keys import open_keys
     from edge_sdk.tickets import make_ticket
 
     out = make_private_folder(folder) / "ticket.json"
+    if out.exists() and all((folder / name / "state").is_dir() for name in names):
+        return out
     with options.open_client(server, token) as client:
-        make_ticket(client, open_keys(keys), NewEnrolmentToken(uses=uses, valid_seconds=3600), out)
+        make_ticket(client, open_keys(keys), NewEnrolmentToken(uses=len(names), valid_seconds=3600), out)
     return out
 
 

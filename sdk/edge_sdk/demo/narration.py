@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Final
 
 from rich import box
 from rich.console import Console
@@ -13,6 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_sdk.errors import NotAchieved
+
+_MARKS: Final = {
+    (True, True): ("[green]✓[/]", ""),
+    (False, True): ("[red]✗[/]", "[red]did not happen[/]"),
+    (False, False): ("[dim]-[/]", "[dim]not reached[/]"),
+}
+"""By whether a step happened, and whether it was begun."""
 
 
 @dataclass
@@ -24,7 +32,6 @@ class Step:
     seen: str = ""
     happened: bool = False
     seconds: float = 0.0
-    facts: dict[str, object] = field(default_factory=dict)
 
 
 class Narrator:
@@ -81,8 +88,8 @@ class Narrator:
         table = Table("", "step", "what was seen", "s", box=box.ROUNDED, title="What happened")
         table.columns[3].justify = "right"
         for step in self.steps:
-            mark = "[green]✓[/]" if step.happened else "[red]✗[/]"
-            seen = step.seen if step.happened else step.seen or "[red]did not happen[/]"
+            mark, otherwise = _MARKS[step.happened, step.seconds > 0]
+            seen = step.seen or otherwise
             table.add_row(mark, f"{step.number}  {step.title}", seen, f"{step.seconds:.0f}")
         self._console.print()
         self._console.print(table)
