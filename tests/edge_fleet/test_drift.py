@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as arrays
 from edge_contracts.features import bin_indices, compute, make_baselines
 from edge_contracts.manifest import FeatureBaseline
 from edge_fleet.domain.drift import (
+    EFFECT_GATE,
     FDR_LEVEL,
     Array,
     Finding,
@@ -59,6 +60,16 @@ def test_healthy_fleets_raise_a_false_alarm_in_at_most_five_percent_of_runs(refe
     assert alarmed <= FDR_LEVEL * runs
 
 
+def test_devices_that_see_the_same_scenes_over_and_over_are_healthy() -> None:
+    rng, runs = np.random.default_rng(11), 40
+    alarmed = 0
+    for _ in range(runs):
+        baselines, scenes = make_baselines("x", images(rng, 450)), images(rng, 300)
+        streams = counted(baselines, [scenes[rng.integers(0, 300, 150)] for _ in range(24)])
+        alarmed += any(found(streams, seen) for seen in range(3, 25, 3))
+    assert alarmed <= FDR_LEVEL * runs
+
+
 @pytest.mark.parametrize(
     ("drifted", "group"),
     [
@@ -78,16 +89,17 @@ def test_a_change_is_found_within_three_windows_and_dated(drifted: object, group
     findings = found(streams, 13)
     assert group in {one.group for one in findings}
     assert {one.since for one in findings} == {10}
-    assert all(one.psi >= 0.1 and one.log_e > math.log(1 / FDR_LEVEL) for one in findings)
+    assert all(one.psi >= EFFECT_GATE and one.log_e > math.log(1 / FDR_LEVEL) for one in findings)
 
 
 def test_a_small_change_that_is_certain_does_not_wake_anybody() -> None:
     rng = np.random.default_rng(5)
     baselines = make_baselines("x", rng.normal(0, 1, (100_000, 1)))
-    streams = counted(baselines, [rng.normal(0.12, 1, (5000, 1)) for _ in range(300)])
+    streams = counted(baselines, [rng.normal(0.3, 1, (5000, 1)) for _ in range(300)])
     finding = find(streams[0])
     assert finding is not None
-    assert 0 < finding.psi < 0.1
+    assert finding.log_e > 10
+    assert 0.05 < finding.psi < EFFECT_GATE
     assert not alarms([finding])
 
 

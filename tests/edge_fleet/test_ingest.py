@@ -221,7 +221,7 @@ def test_drifted_inputs_raise_one_alert_that_is_kept_up_to_date(case: FleetCase)
         assert "level" in alert.message
         assert alert.effect_name == "bias-corrected PSI"
         assert alert.effect is not None
-        assert alert.effect > 0.1
+        assert alert.effect > 0.2
         assert alert.evidence is not None
         assert alert.evidence > 20
         assert alert.devices == ("cam-bad",)

@@ -40,7 +40,7 @@ import numpy.typing as npt
 from scipy.special import gammaln, logsumexp
 
 FDR_LEVEL: Final = 0.05
-DEVIATION: Final = 0.01
+DEVIATION: Final = 0.02
 """A PSI of this size is within what any healthy deployment shows against its evaluation data."""
 SPREADS: Final = (0.5, 2.0, 8.0)
 """Concentrations of the alternative per bin: from "all in one bin" to "moderately moved"."""
@@ -49,9 +49,10 @@ COARSE_BINS: Final = 8
 WINDOW_LOOKS: Final = 256.0
 MIN_OBSERVATIONS: Final = 100.0
 MIN_WINDOWS: Final = 2
-EFFECT_GATE: Final = 0.1
-"""Bias-corrected PSI: from 0.1 on users of the measure speak of a moderate shift, from 0.25 of a large one."""
-LARGE_EFFECT: Final = 0.25
+EFFECT_GATE: Final = 0.2
+"""Bias-corrected PSI. Users of the measure call 0.1 to 0.2 moderate; a camera that sees some hundred scenes again and
+again reaches 0.1 against a baseline of some hundred samples without any drift (7 % of healthy runs; none reach 0.2)."""
+LARGE_EFFECT: Final = 0.5
 
 Array = npt.NDArray[np.float64]
 

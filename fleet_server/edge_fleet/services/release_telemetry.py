@@ -36,6 +36,11 @@ class StreamSummary:
     baseline: tuple[float, ...]
     finding: drift.Finding | None
 
+    @property
+    def moved(self) -> bool:
+        """Whether it would alarm if it were the only stream."""
+        return self.finding is not None and bool(drift.alarms([self.finding]))
+
 
 @dataclass(frozen=True)
 class CohortTelemetry:
