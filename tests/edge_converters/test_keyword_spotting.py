@@ -1,4 +1,4 @@
-"""The keyword model, from SavedModel and from ONNX, for every profile: as good as the float model, and it really runs."""
+"""The keyword model, from SavedModel and from ONNX, for every profile: as good as the float model, and it runs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ import json
 import numpy as np
 import pytest
 
+from edge_contracts.ids import ModelName
 from edge_contracts.manifest import Accelerator, Engine, Manifest, Variant
 from edge_contracts.payload import unpack_payload
 from edge_converters.bundles import Bundle, model_file, read_bundle
+from edge_converters.checks import try_on_target, verify
+from edge_converters.conversion import convert
+from edge_converters.errors import CheckFailed
+from edge_converters.files import ModelFile
 from edge_converters.guard import Verdict
 from edge_converters.tasks import Task
 from edge_converters.tensors import to_real, to_stored
 from edge_converters.workers import Worker
+from edge_profiles.boards import FOLDER, load, load_file
+from edge_profiles.schemes import Scheme
 from tests.edge_converters.conftest import EVERY_PROFILE, Converted
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -180,21 +187,40 @@ def test_the_report_says_where_latency_was_measured(converted: Converted, bundle
         assert ("latency_p50" in variant.figures) == measured == (own["latency"] is not None)
 
 
-def test_the_same_input_gives_the_same_bytes(converted: Converted, bundle: Bundle, tmp_path):
-    from edge_contracts.ids import ModelName
-    from edge_converters.conversion import convert
-    from edge_profiles.boards import load
-
+def test_the_same_input_gives_the_same_bytes(keyword_conversion: Converted, tmp_path):
     profiles = ("x86-64-vnni", "rpi4-litert")
     again = convert(
-        converted.source,
+        keyword_conversion.source,
         [load(profile) for profile in profiles],
-        converted.data,
+        keyword_conversion.data,
         output=tmp_path / "again",
         model=ModelName("test"),
     )
 
     assert again.bundle is not None
-    second = read_bundle(again.bundle).manifest
+    assert keyword_conversion.outcome.bundle is not None
+    first, second = (read_bundle(path).manifest for path in (keyword_conversion.outcome.bundle, again.bundle))
     for profile in profiles:
-        assert only(second, profile).payload == only(bundle.manifest, profile).payload
+        assert only(second, profile).payload == only(first, profile).payload
+
+
+def test_a_model_that_needs_more_arena_than_the_board_grants_is_refused_with_both_numbers(bundle: Bundle, tmp_path):
+    variant = only(bundle.manifest, "cortex-m4-stm32l4r5")
+    board = tmp_path / "small.toml"
+    board.write_text((FOLDER / "cortex-m4-stm32l4r5.toml").read_text().replace("value = 393216", "value = 20000"))
+    file = ModelFile(
+        bundle.path / model_file(variant), "tflite", variant.inputs, variant.outputs, (), (), per_axis=1.0, nodes=13
+    )
+
+    with pytest.raises(CheckFailed, match=r"needs 2\d{4} bytes of arena, the profile grants 20000"):
+        try_on_target(file, load_file(board), tmp_path / "not-reached.npy", {})
+
+
+def test_an_operator_without_a_kernel_on_the_board_is_named(bundle: Bundle):
+    variant = only(bundle.manifest, "cortex-m4-stm32l4r5")
+    file = ModelFile(
+        bundle.path / model_file(variant), "tflite", variant.inputs, variant.outputs, ("CONV_2D", "LSTM"), (), 1.0, 13
+    )
+
+    with pytest.raises(CheckFailed, match="has no kernel for LSTM"):
+        verify(file, load("cortex-m4-stm32l4r5"), Scheme.INT8)
