@@ -1,0 +1,69 @@
+"""`edge-sdk convert` and `edge-sdk profiles` with unusable input: one sentence, a hint, code 3, nothing written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+COMMAND = (sys.executable, "-c", "from edge_sdk.cli import main; main()")
+
+
+def edge_sdk(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], cwd=folder, capture_output=True, text=True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "c.npz", x=rng.normal(size=(20, 3)))
+    np.savez(tmp_path / "e.npz", x=rng.normal(size=(20, 3)), y=np.zeros(20, np.int64))
+    np.savez(tmp_path / "no-x.npz", samples=rng.normal(size=(20, 3)))
+    (tmp_path / "model.onnx").write_bytes(b"\x08\x07not a graph")
+    (tmp_path / "broken.toml").write_text("name = 'x'\n[memory\n")
+    return tmp_path
+
+
+FAULTS = {
+    "corrupt model": ({}, "model.onnx is not a readable ONNX model"),
+    "no model": ({"source": "nothing.onnx"}, "nothing.onnx is not readable: No such file"),
+    "unknown profile": ({"--profile": "toaster"}, "there is no hardware profile 'toaster'"),
+    "broken profile": ({"--profile": "./broken.toml"}, "broken.toml is not TOML: "),
+    "missing array": ({"--evaluation": "no-x.npz"}, "no-x.npz has no array x (it has: samples)"),
+    "same data": ({"--evaluation": "c.npz"}, "20 samples of c.npz are also in c.npz"),
+    "bad name": ({"--model": "My Model"}, "'My Model' is not a ModelName; an example is 'keyword-spotting'"),
+}
+
+
+@pytest.mark.parametrize(("changes", "sentence"), FAULTS.values(), ids=FAULTS.keys())
+def test_unusable_input_is_one_sentence_and_a_hint(folder: Path, changes: dict[str, str], sentence: str):
+    options = {"source": "model.onnx", "--profile": "x86-64-vnni", "--calibration": "c.npz", "--evaluation": "e.npz"}
+    options |= changes
+    before = sorted(folder.iterdir())
+
+    done = edge_sdk(
+        "convert", options.pop("source"), *(part for pair in options.items() for part in pair), folder=folder
+    )
+
+    assert done.returncode == 3, done.stderr
+    said = done.stderr.splitlines()
+    assert sentence in said[0]
+    assert len(said) <= 2
+    assert "Traceback" not in done.stderr
+    assert sorted(folder.iterdir()) == before
+
+
+def test_profiles_are_listed_shown_and_validated(folder: Path):
+    listed = json.loads(edge_sdk("profiles", "list", "--json", folder=folder).stdout)
+    shown = json.loads(edge_sdk("profiles", "show", "rpi4-litert", "--json", folder=folder).stdout)
+    refused = edge_sdk("profiles", "validate", "broken.toml", folder=folder)
+
+    assert {profile["class"] for profile in listed} == {"cpu", "gpu", "npu", "mcu"}
+    assert shown in listed
+    assert shown["memory"]["ram"]["source"].startswith("Raspberry Pi 4")
+    assert refused.returncode == 3
+    assert "broken.toml is not TOML" in refused.stderr
