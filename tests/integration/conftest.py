@@ -1,4 +1,4 @@
-"""One line for all stories of a module: a server, its broker, and devices that keep their identity from story to story."""
+"""One line for all stories of a module: server, broker, and devices that keep their identity from story to story."""
 
 from __future__ import annotations
 
