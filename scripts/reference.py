@@ -9,6 +9,7 @@ from typing import Final
 from edge_contracts.lifecycle import ABORTABLE, MAX_TRANSITIONS, OUTCOMES, diagram
 from edge_contracts.reasons import REASONS
 from edge_contracts.topics import ROOT, TOPICS
+from edge_sdk.cli.failures import EXIT_CODES
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
@@ -61,7 +62,17 @@ def topics() -> str:
     )
 
 
+def exit_codes() -> str:
+    """The exit codes of `edge-sdk`."""
+    rows = [(str(code), meaning) for code, meaning in EXIT_CODES.items()]
+    told = "With any of 3 to 7, standard error says in one sentence what happened and in one what to do"
+    return f"# Exit codes of edge-sdk\n\nThe same in every version. {told}, and nothing was half-written.\n\n" + _table(
+        ("code", "meaning"), rows
+    )
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
+    "exit-codes.md": exit_codes,
     "reasons.md": reasons,
     "lifecycle.md": lifecycle,
     "topics.md": topics,

@@ -67,9 +67,8 @@ def write_bundle(path: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         NotWritten: no space, no permission, or `path` is taken by something that is not a bundle.
     """
+    check_place(path)
     path = path.absolute()
-    if path.exists() and not _replaceable(path):
-        raise NotWritten(f"{path} exists and is not a bundle", "Choose another --output, or remove it first.")
     staging: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,6 +83,23 @@ def write_bundle(path: Path, files: Mapping[str, bytes]) -> None:
     finally:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+def check_place(path: Path) -> None:
+    """That a bundle may be written to `path`, as far as can be told before there is one.
+
+    Raises:
+        NotWritten: `path` is taken by something that is not a bundle, or its folder takes no files.
+    """
+    path = path.absolute()
+    if path.exists() and not _replaceable(path):
+        raise NotWritten(f"{path} exists and is not a bundle", "Choose another --output, or remove it first.")
+    folder = next(parent for parent in path.parents if parent.exists())
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        message = f"the bundle could not be written to {path}: {folder}: {error.strerror}"
+        raise NotWritten(message, f"Get write permission in {folder}, or choose another --output.") from error
 
 
 _AGAIN: Final = "Run `edge-sdk convert` again, or name the folder that it wrote."

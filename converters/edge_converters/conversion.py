@@ -14,7 +14,7 @@ from pathlib import Path
 from edge_contracts.features import confidence_counts, make_baselines, top_classes
 from edge_contracts.ids import ModelName
 from edge_contracts.manifest import MANIFEST_FILE, Baseline, Lineage, Manifest, Variant, write_manifest
-from edge_converters.bundles import REPORT_FILE, VARIANTS_FOLDER, write_bundle
+from edge_converters.bundles import REPORT_FILE, VARIANTS_FOLDER, check_place, write_bundle
 from edge_converters.datasets import Data
 from edge_converters.errors import BadInput, NotWritten
 from edge_converters.floats import Floats, prepare
@@ -59,6 +59,7 @@ def convert(
         CheckFailed: a float conversion differs from its source.
         NotWritten: no room or permission for the output.
     """
+    check_place(output)
     opened = recognise(source)
     _check(profiles, data, labels)
     guard = guard or Guard()

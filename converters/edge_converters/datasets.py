@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,7 @@ LEAST_EVALUATION: Final = 16
 """Below this there is nothing to decide and too little for golden samples."""
 MOST_CALIBRATION: Final = 256
 """More samples do not move a min-max range noticeably and cost time; the first by digest are taken."""
+_SAVE: Final = "Save it with numpy.savez(file, x=samples, y=labels)."
 
 
 @dataclass(frozen=True)
@@ -111,19 +113,21 @@ def make_data(
 
 def _read(path: Path) -> Samples:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            names = list(arrays.keys())
-            if "x" not in names:
-                raise BadInput(
-                    f"{path} has no array x (it has: {', '.join(names) or 'nothing'})",
-                    "Save the samples as numpy.savez(file, x=samples, y=labels).",
-                )
-            return Samples(arrays["x"], _labels(arrays["y"], path) if "y" in names else None)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
-        words = error.strerror if isinstance(error, OSError) and error.strerror else "it is not an .npz file of arrays"
-        raise BadInput(
-            f"{path} is not readable: {words}", "Save it with numpy.savez(file, x=samples, y=labels)."
-        ) from error
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise BadInput(f"{path} is not readable: it is no .npz file, or was cut short", _SAVE)
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                names = list(arrays.keys())
+                if "x" not in names:
+                    raise BadInput(f"{path} has no array x (it has: {', '.join(names) or 'nothing'})", _SAVE)
+                return Samples(arrays["x"], _labels(arrays["y"], path) if "y" in names else None)
+    except OSError as error:
+        raise BadInput(f"{path} is not readable: {error.strerror or error}", "Check the path.") from error
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        # NumPy's word for an array of Python objects, which only pickle could read, is a ValueError
+        words = "x and y must be arrays of numbers" if "allow_pickle" in str(error) else f"it is damaged ({error})"
+        raise BadInput(f"{path} is not readable: {words}", _SAVE) from error
 
 
 def _labels(y: Array, path: Path) -> npt.NDArray[np.int64]:
@@ -158,7 +162,7 @@ def _refuse_overlap(calibration: list[str], evaluation: list[str], names: tuple[
     both = [row for row, key in enumerate(evaluation) if key in known]
     if both:
         raise BadInput(
-            f"{len(both)} samples of {names[1]} are also in {names[0]} (the first is number {both[0]})",
+            f"{len(both)} of {len(evaluation)} samples of {names[1]} are also in {names[0]} (first: number {both[0]})",
             "Take them out of one: a model is not judged by data that it was calibrated with.",
         )
 

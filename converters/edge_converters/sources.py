@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -53,6 +54,8 @@ def recognise(path: Path) -> Source:
         raise BadInput(f"{path}: {path.suffix or 'no suffix'} is not a kind of model that is converted", _TAKEN)
     if not data.startswith(MAGIC.get(path.suffix, b"")) or not data:
         raise BadInput(f"{path} is not a {path.suffix} file: it begins with other bytes", "Copy or export it again.")
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise BadInput(f"{path} was cut short: its end is missing", "Copy or export it again.")
     return Source(path, kind, Digest.of(data))
 
 

@@ -24,4 +24,6 @@ def plan_from(**fields: Any) -> NewRollout:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "string_pattern_mismatch":
+            raise BadInput(f"{place}: {first['input']!r} is not a name", "Use a-z, 0-9, - and _ only.") from error
         raise BadInput(f"{place}: {first['msg']}", "See `edge-sdk rollouts create --help`.") from error

@@ -11,7 +11,7 @@ import pytest
 
 from edge_contracts.manifest import MANIFEST_FILE, write_manifest
 from edge_contracts.payload import unpack_payload
-from edge_converters.bundles import golden_file, model_file, read_bundle, write_bundle
+from edge_converters.bundles import check_place, golden_file, model_file, read_bundle, write_bundle
 from edge_converters.errors import InvalidBundle, NotWritten
 from tests.support import releases
 
@@ -85,6 +85,19 @@ def test_a_place_where_nothing_can_be_written_is_named(tmp_path: Path):
 
     with pytest.raises(NotWritten, match="could not be written to"):
         write_bundle(tmp_path / "file" / "b", bundle_files())
+
+
+def test_a_place_is_checked_before_there_is_a_bundle(tmp_path: Path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+
+    check_place(tmp_path / "new" / "bundle")
+    with pytest.raises(NotWritten, match="is not a bundle"):
+        check_place(tmp_path / "mine")
+    with pytest.raises(NotWritten, match="could not be written to"):
+        check_place(tmp_path / "mine" / "thesis.txt" / "bundle")
+
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "thesis.txt"]
 
 
 def test_a_changed_model_is_not_read(tmp_path: Path):

@@ -59,7 +59,7 @@ FAULTS = {
     "labels of another kind": ({"x": X[20:], "y": Y[20:] / 2}, "y is float64 of shape"),
     "seen in calibration": (
         {"x": X[19:], "y": Y[19:]},
-        r"1 samples of .*e.npz are also in .*c.npz \(the first is number",
+        r"1 of 41 samples of .*e.npz are also in .*c.npz \(first: number 0\)",
     ),
 }
 
@@ -78,7 +78,7 @@ def test_a_repeated_sample_is_found_whatever_number_type_it_was_saved_in(tmp_pat
     whole = RNG.integers(0, 200, (40, 6))
     calibration = saved(tmp_path, "c.npz", x=whole[:20].astype(np.uint8))
 
-    with pytest.raises(BadInput, match="20 samples"):
+    with pytest.raises(BadInput, match="20 of 40 samples"):
         read_data(calibration, saved(tmp_path, "e.npz", x=whole.astype(np.float32)))
 
 
@@ -94,7 +94,16 @@ def test_a_file_that_is_no_archive_is_named(tmp_path, content):
 def test_a_pickled_object_is_not_loaded(tmp_path):
     path = saved(tmp_path, "c.npz", x=np.array([{"a": 1}], dtype=object))
 
-    with pytest.raises(BadInput, match=r"c\.npz is not readable"):
+    with pytest.raises(BadInput, match="must be arrays of numbers"):
+        read_data(path, path)
+
+
+def test_a_single_array_is_not_taken_for_an_archive(tmp_path):
+    path = tmp_path / "c.npz"
+    with path.open("wb") as file:
+        np.save(file, X)
+
+    with pytest.raises(BadInput, match=r"it is no \.npz file"):
         read_data(path, path)
 
 

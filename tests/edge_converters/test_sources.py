@@ -23,6 +23,7 @@ def test_a_saved_model_is_known_by_its_file_and_its_digest_covers_the_weights(tm
     ("name", "content", "sentence"),
     [
         ("model.keras", b"<html>not found</html>", "is not a .keras file: it begins with other bytes"),
+        ("model.keras", b"PK\x03\x04 half of it", "was cut short"),
         ("model.h5", b"", "is not a .h5 file"),
         ("model.onnx", b"", "is not a .onnx file"),
         ("model.pt", b"weights", r"\.pt is not a kind of model that is converted"),

@@ -140,5 +140,5 @@ def _only_input(inputs: dict[str, tuple[Any, Any]]) -> tuple[str, tuple[int | No
 
 
 def _unreadable(source: str, error: Exception) -> BadInput:
-    words = " ".join(str(error).split())[:200]
+    words = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
     return BadInput(f"{source} is not a readable model: {words}", "Check that the file is whole; export it again.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from importlib.metadata import version
 from types import FrameType
 from typing import Annotated
@@ -70,17 +71,29 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app()
+        _run_and_flush()
     except KeyboardInterrupt:
         sys.exit(failures.INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last frame of the program: every error gets its code
         failure = failures.explain(error)
         if failure is None:
-            raise
+            traceback.print_exc()
+            failure = failures.defect(error)
         print(f"edge-sdk: {failure.message}", file=sys.stderr)
         if failure.hint:
             print(f"  {failure.hint}", file=sys.stderr)
         sys.exit(failure.code)
+
+
+def _run_and_flush() -> None:
+    """Run the command; a result that cannot be written is an error like others, not a word after the end."""
+    try:
+        app()
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush at exit
+            raise

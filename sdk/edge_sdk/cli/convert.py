@@ -54,7 +54,8 @@ def convert(
     name = ModelName(model or _name_of(source))
     data = read_data(calibration, evaluation, Preprocessing(offset=offset, scale=scale))
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=screen.console(errors=True), disable=as_json, transient=True) as bars:
+    console = screen.console(errors=True)
+    with Progress(*columns, console=console, disable=as_json or not console.is_terminal, transient=True) as bars:
         bar = bars.add_task("starting")
         outcome = run(
             source,

@@ -90,7 +90,7 @@ def revoke(
 ) -> None:
     """Shut a device out for good: the broker refuses it, no key is wrapped to it again."""
     if not yes:
-        typer.confirm(f"Shut out {device} for good?", abort=True, err=True)
+        options.confirm(f"Shut out {device} for good?")
     with options.open_client(server, token) as client:
         found = client.revoke(device)
     if as_json:

@@ -106,12 +106,17 @@ def _shown(fleet: EmulatedFleet, as_json: bool) -> Iterator[None]:
 
 
 def _table(devices: list[Status]) -> Table:
-    from rich import box
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table("device", "profile", "process", "model", "starts", "inference API", box=box.SIMPLE_HEAD)
-    for each in devices:
-        process = f"pid {each.pid}" if each.running else "[red]down[/]"
-        model = "answers" if each.serving else "none yet"
-        table.add_row(each.name, each.profile, process, model, str(each.starts), each.address)
-    return table
+    rows = [
+        (
+            each.name,
+            each.profile,
+            f"pid {each.pid}" if each.running else Text("down", "red"),
+            "answers" if each.serving else "none yet",
+            str(each.starts),
+            each.address,
+        )
+        for each in devices
+    ]
+    return screen.table(("device", "profile", "process", "model", "starts", "inference API"), rows)

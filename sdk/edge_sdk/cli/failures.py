@@ -52,8 +52,18 @@ EXIT_CODES: Final[dict[int, str]] = {
 
 def explain(error: Exception) -> Failure | None:
     """The failure of a known error; None for a defect, which deserves its traceback."""
-    hint = str(getattr(error, "hint", ""))
     if isinstance(error, SdkError):
-        return Failure(str(error), hint, error.exit_code)
+        return Failure(str(error), error.hint, error.exit_code)
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        hint = "Check that place, its free space and who may write there."
+        return Failure(f"{where}{error.strerror or error}", hint, BadInput.exit_code)
     code = next((code for kind, code in _CODES if isinstance(error, kind)), None)
-    return None if code is None else Failure(str(error), hint, code)
+    return None if code is None else Failure(str(error), str(getattr(error, "hint", "")), code)
+
+
+def defect(error: Exception) -> Failure:
+    """What is said after the traceback of an error that nobody foresaw."""
+    return Failure(
+        f"a defect of the program: {type(error).__name__}: {error}", "Report it with the lines above.", UNFORESEEN
+    )

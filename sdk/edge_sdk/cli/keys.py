@@ -24,7 +24,7 @@ def init(
     kind = algorithm_named(algorithm)
     secret = options.passphrase("Passphrase for the new keys", confirm=True) if encrypt else None
     _show(make_keys(keys, kind, secret), as_json)
-    screen.say(f"Keep a backup of {keys} offline. Next: edge-sdk keys trust --keys {keys} --server URL")
+    screen.say(f"Keep a backup of {keys} offline. Next: edge-sdk keys trust --keys {keys}")
 
 
 @app.command(epilog="Example: edge-sdk keys trust --keys ~/edge-keys --server http://127.0.0.1:8080")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -21,9 +22,9 @@ def login(
     Example: edge-sdk login --server http://127.0.0.1:8080
     """
     from edge_sdk.client import FleetClient
-    from edge_sdk.settings import connection, save
+    from edge_sdk.settings import TOKEN_VARIABLE, connection, save
 
-    secret = token or str(typer.prompt("Operator token", hide_input=True, err=True))
+    secret = token or os.environ.get(TOKEN_VARIABLE) or options.ask_secret("Operator token", TOKEN_VARIABLE)
     wanted = connection(server, secret, ca)
     with FleetClient(wanted) as client:
         client.devices()
@@ -32,4 +33,5 @@ def login(
     if as_json:
         screen.show_json({"file": str(path), "server": wanted.server, "health": health})
         return
-    print(f"Kept in {path}. Next: edge-sdk devices list")
+    print(f"{wanted.server} answers; address and token are kept in {path}.")
+    screen.say("Next: edge-sdk devices list; for a new server, edge-sdk keys init and edge-sdk keys trust")

@@ -36,9 +36,40 @@ def passphrase(prompt: str, *, confirm: bool = False) -> str:
     from edge_sdk.settings import PASSPHRASE_VARIABLE
 
     given = os.environ.get(PASSPHRASE_VARIABLE)
-    if given is not None:
-        return given
-    return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True))
+    return ask_secret(prompt, PASSPHRASE_VARIABLE, confirm=confirm) if given is None else given
+
+
+def ask_secret(prompt: str, instead: str, *, confirm: bool = False) -> str:
+    """A secret typed at the terminal without showing it, or the first line of a pipe.
+
+    Raises:
+        BadInput: nobody is there to ask; `instead` says where else it may be given.
+    """
+    import sys
+
+    from edge_sdk.errors import BadInput
+
+    if sys.stdin.isatty():
+        return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True))
+    given = sys.stdin.readline().strip()
+    if not given:
+        raise BadInput(f"{prompt}: nobody is there to ask", f"Give it on standard input, or by {instead}.")
+    return given
+
+
+def confirm(question: str) -> None:
+    """Goes on only after a yes.
+
+    Raises:
+        BadInput: nobody is there to ask.
+    """
+    import sys
+
+    from edge_sdk.errors import BadInput
+
+    if not sys.stdin.isatty():
+        raise BadInput(f"{question} Nobody is there to ask", "Add --yes.")
+    typer.confirm(question, abort=True, err=True)
 
 
 def unlock() -> Unlock:

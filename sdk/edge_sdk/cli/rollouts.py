@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -131,14 +133,16 @@ def _follow(client: FleetClient, rollout: str, as_json: bool) -> None:
     from edge_sdk.errors import NotAchieved
     from edge_sdk.plans import ENDED
 
-    last = ""
-    with Live(console=screen.console(errors=True), auto_refresh=False, transient=not as_json) as live:
+    console, last = screen.console(errors=True), ""
+    with Live(console=console, auto_refresh=False, transient=True) as live, _goes_on_without(rollout):
         while True:
             view, deployments = client.rollout(rollout), client.deployments(rollout)
             now = view.model_dump_json() + "".join(each.model_dump_json() for each in deployments)
             if now != last and as_json:
                 screen.show_json_line({"rollout": view, "deployments": deployments})
-            if not as_json:
+            elif now != last and not console.is_terminal:
+                screen.say(_line(view))
+            elif not as_json:
                 live.update(_picture(view, deployments), refresh=True)
             last = now
             if view.state in ENDED:
@@ -150,6 +154,16 @@ def _follow(client: FleetClient, rollout: str, as_json: bool) -> None:
         raise NotAchieved(f"{rollout} ended as {view.state}: {view.reason}", "See the reasons of the devices above.")
 
 
+@contextmanager
+def _goes_on_without(rollout: str) -> Iterator[None]:
+    """Whoever stops watching is told that nothing else has stopped."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        screen.say(f"{rollout} goes on. Next: edge-sdk rollouts watch {rollout}, or pause or abort in place of watch")
+        raise
+
+
 def _show_one(view: RolloutView, deployments: list[DeploymentView], as_json: bool) -> None:
     if as_json:
         screen.show_json({"rollout": view, "deployments": deployments})
@@ -158,21 +172,31 @@ def _show_one(view: RolloutView, deployments: list[DeploymentView], as_json: boo
 
 
 def _picture(view: RolloutView, deployments: list[DeploymentView]) -> RenderableType:
-    from rich import box
     from rich.console import Group
-    from rich.table import Table
+    from rich.text import Text
 
-    plan = view.plan
-    head = f"[bold]{view.id}[/] {plan.model} {plan.version}: [bold]{view.state}[/], wave {_wave(view)}  {view.reason}"
-    waves = Table("wave", "devices", "pending", "updating", "succeeded", "failed", "rolled back", box=box.SIMPLE_HEAD)
-    for wave in view.waves:
-        counts = (wave.number, wave.devices, wave.pending, wave.updating, wave.succeeded, wave.failed, wave.rolled_back)
-        waves.add_row(*(str(count) for count in counts))
-    devices = Table("device", "wave", "state", "outcome", "reason", "", box=box.SIMPLE_HEAD)
-    for each in deployments:
-        reason = each.reason or ""
-        devices.add_row(each.device, str(each.wave), each.state or "", each.outcome or "", reason, each.detail)
+    counts = (
+        (wave.number, wave.devices, wave.pending, wave.updating, wave.succeeded, wave.failed, wave.rolled_back)
+        for wave in view.waves
+    )
+    waves = screen.table(
+        ("wave", "devices", "pending", "updating", "succeeded", "failed", "rolled back"),
+        ([str(count) for count in row] for row in counts),
+    )
+    devices = screen.table(
+        ("device", "wave", "state", "outcome", "reason", ""),
+        (
+            (each.device, str(each.wave), each.state or "", each.outcome or "", each.reason or "", each.detail)
+            for each in deployments
+        ),
+    )
+    head = Text(_line(view), "bold")
     return Group(head, waves, devices) if deployments else Group(head, waves)
+
+
+def _line(view: RolloutView) -> str:
+    told = f"{view.id} {view.plan.model} {view.plan.version}: {view.state}, wave {_wave(view)}"
+    return f"{told}: {view.reason}" if view.reason else told
 
 
 def _wave(view: RolloutView) -> str:

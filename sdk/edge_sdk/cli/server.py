@@ -78,4 +78,5 @@ def _show_addresses(addresses: dict[str, Any], log: Path, as_json: bool) -> None
     print(f"The fleet server is up; Ctrl-C stops it. Log: {log}")
     print(f"  dashboard and operators  {addresses['operator_url']}")
     print(f"  devices                  {addresses['device_url']}")
-    print(f"  broker                   mqtts://{addresses['mqtt_host']}:{addresses['mqtt_port']}")
+    print(f"  broker                   mqtts://{addresses['mqtt_host']}:{addresses['mqtt_port']}", flush=True)
+    screen.say(f"Next, in another terminal: edge-sdk login --server {addresses['operator_url']}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_sdk.cli import options, screen
+from edge_sdk.cli.words import moment_from
 
 if TYPE_CHECKING:
     from edge_contracts.operations import WindowView
@@ -28,8 +29,9 @@ def telemetry(
 
     Example: edge-sdk telemetry --device gate-7f3a --model digits
     """
+    start = moment_from(since)
     with options.open_client(server, token) as client:
-        found = client.windows(device=device, model=model, version=version, since=since)
+        found = client.windows(device=device, model=model, version=version, since=start)
     if as_json:
         screen.show_json(found)
         return

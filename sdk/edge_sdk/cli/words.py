@@ -19,6 +19,21 @@ def ago(moment: datetime | None) -> str:
     return f"{seconds:.0f} s ago"
 
 
+def moment_from(text: str | None) -> str | None:
+    """A time as the server takes it; UTC where no zone is named.
+
+    Raises:
+        BadInput: not a time.
+    """
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput(f"{text!r} is not a time", "Write it as 2026-01-31T12:00Z.") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+
+
 def labels_from(texts: Iterable[str]) -> dict[str, str]:
     """Labels from `NAME=VALUE` texts.
 
