@@ -76,15 +76,18 @@ def initialise(settings: Settings) -> OperatorToken:
     An interrupted set-up is continued; what is there is kept.
 
     Raises:
-        CannotStart: it was set up before. NoSpace: the disk is full.
+        CannotStart: it was set up before, or is used for something else. NoSpace: the disk is full.
     """
     folder = DataFolder(settings.data)
     if folder.initialised:
         message = f"{folder.root} is set up already"
         raise CannotStart("already-initialised", message, "Start it with `edge-sdk server up`, or name another folder.")
+    if folder.foreign:
+        message = f"{folder.root} holds something else"
+        raise CannotStart("folder-taken", message, "Name a folder that is empty or not there yet.")
+    _check_space(folder)
     folder.create()
     with folder.locked():
-        _check_space(folder)
         online_keys.make_online_keys(folder.keys)
         vault.make_kek(folder.keys)
         authority.make_authority(folder.keys, folder.certificates, settings.tenant, now())
@@ -215,7 +218,8 @@ def _open_database(settings: Settings, folder: DataFolder) -> Database:
 
 
 def _check_space(folder: DataFolder) -> None:
-    free = shutil.disk_usage(folder.root).free
+    there = next(place for place in (folder.root, *folder.root.parents) if place.exists())
+    free = shutil.disk_usage(there).free
     if free < LEAST_FREE_BYTES:
         message = f"Only {free // 1024**2} MiB are free on the disk of {folder.root}"
         raise CannotStart("disk-full", message, f"Free at least {LEAST_FREE_BYTES // 1024**2} MiB and start again.")

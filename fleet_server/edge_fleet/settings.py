@@ -17,6 +17,8 @@ SETTINGS_FILE: Final = "server.toml"
 Port = Annotated[int, Field(ge=0, le=65535)]
 """0 lets the system choose a free one."""
 Seconds = Annotated[float, Field(gt=0)]
+HostName = Annotated[str, Field(pattern=r"^[0-9A-Za-z]([0-9A-Za-z.-]{0,251}[0-9A-Za-z])?$|^[0-9A-Fa-f:]{2,39}$")]
+"""A name of the DNS or an address, without scheme and port."""
 
 
 class _Section(BaseModel):
@@ -70,7 +72,7 @@ class Settings(_Section):
 
     data: Path
     tenant: TenantId = TenantId("default")
-    names: Annotated[tuple[str, ...], Field(min_length=1, max_length=32)] = ("localhost", "127.0.0.1")
+    names: Annotated[tuple[HostName, ...], Field(min_length=1, max_length=32)] = ("localhost", "127.0.0.1")
     database: str | None = None
     """An SQLAlchemy URL; absent means SQLite in the data folder."""
     operator_door: OperatorDoor = OperatorDoor()

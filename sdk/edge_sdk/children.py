@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from edge_sdk.errors import ChildFailed
 STOP_SECONDS: Final = 10.0
 _LAUNCHER: Final = Path(__file__).with_name("launch.py")
 _TAIL_BYTES: Final = 4096
+_NAME: Final = re.compile(r"^edge-[a-z]+: ")
 
 
 class Child:
@@ -72,14 +74,14 @@ class Child:
             return line
 
     def last_words(self) -> str:
-        """What it said last, in a line: its own error sentence if it printed one."""
+        """What it said last, in a line: its own error sentence, without its name, if it printed one."""
         try:
             with self.log.open("rb") as file:
                 file.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
                 lines = file.read().decode(errors="replace").strip().splitlines()
         except OSError:
             lines = []
-        return lines[-1][:400] if lines else f"exit code {self.exit_code}"
+        return _NAME.sub("", lines[-1])[:400] if lines else f"exit code {self.exit_code}"
 
     def kill(self) -> None:
         """End it as a power failure does."""

@@ -15,6 +15,8 @@ from edge_sdk.errors import BadInput, ChildFailed, SdkError
 
 READY_SECONDS: Final = 60.0
 _INIT_SECONDS: Final = 60.0
+SETTINGS_FILE: Final = "server.toml"
+"""What every server's folder holds once it is set up."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,12 @@ def start_server(data: Path, ports: Ports, log: Path) -> tuple[Child, dict[str, 
     """Run the server; the child, and where it listens.
 
     Raises:
+        BadInput: `data` is no server's folder; nothing is written there.
         ChildFailed: it did not come up; the message is the server's own sentence.
     """
+    if not (data / SETTINGS_FILE).exists():
+        message = f"{data} is not a fleet server's data folder"
+        raise BadInput(message, f"Make one with `edge-sdk server init --data {data}`.")
     command = [sys.executable, "-m", "edge_fleet", "up", "--data", str(data.resolve()), *ports.arguments()]
     child = start_child("the fleet server", command, log)
     try:
@@ -71,4 +77,4 @@ def _sentence(stderr: str) -> SdkError:
     if "No module named edge_fleet" in stderr:
         return BadInput("the fleet server is not installed here", "Run `pip install 'edge-sdk[server]'`.")
     lines = stderr.strip().splitlines()
-    return ChildFailed(lines[-1].removeprefix("edge-fleet: ") if lines else "the server ended without a word")
+    return BadInput(lines[-1].removeprefix("edge-fleet: ") if lines else "the server ended without a word")

@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -116,12 +117,31 @@ def test_a_full_disk_is_seen_before_anything_is_written(
 ) -> None:
     monkeypatch.setattr(app, "LEAST_FREE_BYTES", 2**62)
     assert "are free on the disk" in last_words(capsys, "init", "--data", tmp_path / "data")
-    assert not (tmp_path / "data" / "initialised").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("in the way")
     assert "Not a directory" in last_words(capsys, "init", "--data", tmp_path / "file" / "data")
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert "holds something else" in last_words(capsys, "init", "--data", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_damaged_database_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    initialise(tmp_path)
+    (tmp_path / "fleet.sqlite").write_bytes(b"damaged")
+    assert "file is not a database. Check that" in last_words(capsys, "up", "--data", tmp_path, *ANY_PORTS)
+
+
+def test_a_database_of_a_later_version_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    initialise(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "fleet.sqlite")) as plain, plain:
+        plain.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert "made by another version" in last_words(capsys, "up", "--data", tmp_path, *ANY_PORTS)
 
 
 def test_a_damaged_key_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,6 +163,7 @@ def test_a_damaged_key_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ("[device_door]\nport = 70000", "device_door.port"),
         ('tenant = "Not An Id"', "tenant"),
         ("names = []", "names"),
+        ('names = ["https://fleet.example:8443"]', "names.0"),
     ],
 )
 def test_wrong_settings_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, sentence: str) -> None:

@@ -174,16 +174,17 @@ def test_a_server_folder_is_made_once(tmp_path: Path) -> None:
     second = run("server", "init", "--data", tmp_path / "data")
 
     assert json.loads(first.stdout)["admin_token"]
-    assert second.returncode == 7
+    assert second.returncode == 3
     assert "is set up already" in second.stderr
 
 
 def test_a_server_without_a_folder_says_how_to_make_one(tmp_path: Path) -> None:
     done = run("server", "up", "--data", tmp_path / "data")
 
-    assert done.returncode == 7
+    assert done.returncode == 3
     assert "server init" in done.stderr
     assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_port_in_use_is_said(line: Line, tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 import edge_fleet
-from edge_fleet.errors import NoSpace, Unavailable
+from edge_fleet.errors import CannotStart, NoSpace, Unavailable
 
 LOCK_TIMEOUT_SECONDS: Final = 15.0
 
@@ -46,10 +47,24 @@ class Database:
             yield session
 
     def migrate(self) -> None:
-        """Bring the tables up to this version; nothing to do when they are. Raises NoSpace."""
-        with _translated(), self.engine.execution_options(write=True).connect() as connection:
-            command.upgrade(alembic_config(connection), "head")
-            connection.commit()
+        """Bring the tables up to this version; nothing to do when they are.
+
+        Raises:
+            NoSpace: the disk is full.
+            CannotStart: the database does not answer, is damaged, or was made by a later version.
+        """
+        place = self.engine.url.render_as_string(hide_password=True)
+        try:
+            with _translated(), self.engine.execution_options(write=True).connect() as connection:
+                command.upgrade(alembic_config(connection), "head")
+                connection.commit()
+        except CommandError as error:
+            message = f"The database {place} was made by another version of the server: {error}"
+            raise CannotStart("database-version", message, "Install that version or a later one.") from error
+        except DatabaseError as error:
+            message = f"The database {place} cannot be used: {' '.join(str(error.orig).split())}"
+            hint = "Check that it is there and answers; restore a damaged one from a backup."
+            raise CannotStart("database-unusable", message, hint) from error
 
     def close(self) -> None:
         """Let go of every connection."""

@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from edge_fleet.errors import CannotStart
+
+_OF_A_DISK: Final = {"lost+found"}
+"""In the top folder of every ext4 file system: a disk of its own is a good place."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,24 @@ class DataFolder:
         """Whether `init` has finished here: its last act is to write this file."""
         return (self.root / "initialised").exists()
 
+    @property
+    def foreign(self) -> bool:
+        """Whether something lies here that is none of ours; a server's files are not mixed into that."""
+        if not self.root.is_dir():
+            return False
+        ours = {folder.name for folder in self._folders} | {"lock", "server.toml", "log", self.database.name}
+        names = {path.name for path in self.root.iterdir()}
+        return not {name for name in names if not name.startswith((".", self.database.name))} <= ours | _OF_A_DISK
+
+    @property
+    def _folders(self) -> tuple[Path, ...]:
+        return (self.certificates, self.broker, self.repository, self.blobs, self.keys)
+
     def create(self) -> None:
         """Make the folders; nothing happens to those that exist."""
-        for folder in (self.root, self.certificates, self.broker, self.repository, self.blobs):
-            folder.mkdir(parents=True, exist_ok=True)
-        self.keys.mkdir(mode=0o700, exist_ok=True)
+        self.root.mkdir(parents=True, exist_ok=True)
+        for folder in self._folders:
+            folder.mkdir(mode=0o700 if folder == self.keys else 0o777, exist_ok=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
