@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 import zipfile
@@ -10,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from edge_contracts.operations import RolloutState
+from edge_sdk.inference import InferenceClient
 from tests.architecture.project import PYPROJECT, ROOT
+from tests.support.bundles import good_bundle
+from tests.support.line import running_line
+from tests.support.releases import samples
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -54,10 +58,21 @@ def test_the_wheel_holds_every_file_of_the_packages_and_claims_no_other_name(whe
 
 
 def test_the_agent_runs_from_the_wheel_alone(device: Path) -> None:
-    if importlib.util.find_spec("edge_agent.__main__") is None:
-        pytest.skip("edge_agent.__main__ is not written yet")
-
     assert "usage" in run(device / "bin" / "edge-agent", "--help").lower()
+
+
+def test_the_agent_from_the_wheel_installs_a_release_and_serves_it(device: Path, tmp_path: Path) -> None:
+    x, y = samples()
+    with running_line(tmp_path) as line:
+        agent = line.agent("bare", "rpi4-litert", python=device / "bin" / "python")
+        rollout = line.roll_out(line.publish(good_bundle(tmp_path, 1)), "bare")
+        assert line.ended(rollout).state is RolloutState.SUCCEEDED
+        with InferenceClient(agent.address) as client:
+            right = [
+                client.infer("digits", row[None]).scores[0].argmax() == label for row, label in zip(x, y, strict=True)
+            ]
+
+    assert sum(right) / len(right) > 0.9
 
 
 @pytest.mark.parametrize("library", FORBIDDEN_ON_A_DEVICE)

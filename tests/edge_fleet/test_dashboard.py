@@ -15,6 +15,7 @@ from tests.edge_fleet.busy_fleet import BusyFleet, busy_fleet
 from tests.edge_fleet.fleet_case import BAD_OUTPUTS, SUCCESS, images
 from tests.edge_fleet.server_case import PROFILES, Server, initialise, must, serving
 from tests.support.browser import CHROMIUM, Browser, browser
+from tests.support.tools import missing
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def visitor(fleet: BusyFleet) -> Iterator[httpx.Client]:
 @pytest.fixture
 def page(fleet: BusyFleet) -> Iterator[Browser]:
     if CHROMIUM is None:
-        pytest.skip("chromium is not installed: apt-get install chromium")
+        missing("chromium is not installed: apt-get install chromium")
     with browser() as one:
         one.open(fleet.server.ready["operator_url"] + "/login?after=/")
         one.evaluate(f"document.getElementById('token').value = {fleet.server.admin!r}")

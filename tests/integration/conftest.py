@@ -8,13 +8,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.line import DEVICE_PYTHON, Line, running_line
+from tests.support.tools import missing
 
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
     if not DEVICE_PYTHON.exists():
-        pytest.skip(f"{DEVICE_PYTHON} is missing: run `make setup`, or set EDGE_DEVICE_PYTHON")
+        missing(f"{DEVICE_PYTHON} is missing: run `make setup`, or set EDGE_DEVICE_PYTHON")
     if shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin") is None:
-        pytest.skip("mosquitto is not installed: apt-get install mosquitto")
+        missing("mosquitto is not installed: apt-get install mosquitto")
     with running_line(tmp_path_factory.mktemp("line")) as running:
         yield running

@@ -26,6 +26,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tests.support.tools import missing
+
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/sbin")
 SERVER_USER = "server"
 LOOPBACK = "127.0.0.1"
@@ -249,6 +251,6 @@ def running_broker(folder: Path) -> Iterator[Broker]:
 def broker(tmp_path: Path) -> Iterator[Broker]:
     """A broker for one test. Use it in another module by `from tests.support.broker import broker`."""
     if MOSQUITTO is None:
-        pytest.skip("mosquitto is not installed: apt-get install mosquitto")
+        missing("mosquitto is not installed: apt-get install mosquitto")
     with running_broker(tmp_path / "broker") as running:
         yield running

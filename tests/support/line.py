@@ -73,8 +73,10 @@ class Line:
         """The version of the release made from a bundle."""
         return publish(read_bundle(bundle), self.keys, self.client, no_passphrase, Silent()).release.version
 
-    def agent(self, name: str, profile: str, trouble: Trouble | None = None) -> EmulatedAgent:
-        """A started agent, enrolled on its first start; the same one when asked again."""
+    def agent(
+        self, name: str, profile: str, trouble: Trouble | None = None, python: Path = DEVICE_PYTHON
+    ) -> EmulatedAgent:
+        """A started agent, run by `python`, enrolled on its first start; the same one when asked again."""
         agent = self.agents.get(name)
         if agent is None:
             ticket = self.folder / f"{name}.ticket.json"
@@ -85,7 +87,7 @@ class Line:
                     name,
                     load(profile),
                     folder,
-                    DEVICE_PYTHON.absolute(),
+                    python.absolute(),
                     ticket,
                     rhythm=RHYTHM,
                     trouble=trouble or Trouble(),

@@ -12,6 +12,7 @@ from edge_contracts.manifest import Accelerator, Engine, EngineNeeds, Limits
 from edge_contracts.reasons import Reason
 from tests.edge_agent.serving.conftest import Serve, accuracy, image
 from tests.support.releases import MODEL, release, samples
+from tests.support.tools import missing
 
 pytestmark = pytest.mark.device
 
@@ -27,7 +28,7 @@ def census():
 def test_each_kind_runs_where_it_says(serve: Serve, census, kind: str) -> None:
     made = release(kind)
     if not census.runs(made.variant.needs.model_copy(update={"fallback": None})):
-        pytest.skip(f"{kind} needs {made.variant.needs.accelerator}, which this machine lacks: {census.found()}")
+        missing(f"{kind} needs {made.variant.needs.accelerator}, which this machine lacks: {census.found()}")
     serving = serve()
 
     facts = serving.prepare(made)
@@ -41,7 +42,7 @@ def test_each_kind_runs_where_it_says(serve: Serve, census, kind: str) -> None:
 
 def test_the_simulated_npu_answers_as_the_cpu_does(serve: Serve, census) -> None:
     if "onnxruntime/qnn-htp" not in census.found():
-        pytest.skip("the QNN provider finds no Hexagon here")
+        missing("the QNN provider finds no Hexagon here")
     cpu, npu = serve("cpu-ort-qdq"), serve("npu")
 
     for number in range(16):

@@ -29,6 +29,7 @@ from edge_contracts.manifest import (
 from edge_contracts.payload import Payload
 from tests.edge_agent.serving.conftest import Serve
 from tests.support.releases import release
+from tests.support.tools import missing
 
 pytestmark = pytest.mark.device
 
@@ -97,7 +98,7 @@ def keyword_spotter(path: Path, x: np.ndarray, needs: EngineNeeds) -> Release:
 def test_the_keyword_spotter_keeps_its_accuracy_on_each_engine(serve: Serve, census: ProbedEngines, kind: str) -> None:
     path = published("keyword_spotting/kws_ref_model.tflite")
     if not census.runs(NEEDS[kind]):
-        pytest.skip(f"this machine has no {kind}: {census.found()}")
+        missing(f"this machine has no {kind}: {census.found()}")
     data = np.load(path.with_name("mfcc_int8_500.npz"))
     made = keyword_spotter(path, data["x"][:8], NEEDS[kind])
     serving = serve()
