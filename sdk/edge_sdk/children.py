@@ -25,6 +25,8 @@ from edge_sdk.errors import ChildFailed
 STOP_SECONDS: Final = 10.0
 _LAUNCHER: Final = Path(__file__).with_name("launch.py")
 _TAIL_BYTES: Final = 4096
+_SILENT_ENDS: Final = frozenset({-signal.SIGKILL, -signal.SIGTERM})
+"""Exit codes of a process that could say nothing more."""
 _NAME: Final = re.compile(r"^edge-[a-z]+: ")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -30,7 +31,7 @@ from edge_contracts.operations import (
     WindowView,
 )
 from edge_contracts.wire import Wire
-from edge_sdk.errors import Rejected, SdkError, Unreachable
+from edge_sdk.errors import BadInput, Rejected, SdkError, Unreachable
 from edge_sdk.settings import Connection
 
 TIMEOUT_SECONDS: Final = 30.0
@@ -50,7 +51,7 @@ class FleetClient:
         self.connection = connection
         verify: ssl.SSLContext | bool = True
         if connection.authority:
-            verify = ssl.create_default_context(cafile=str(connection.authority))
+            verify = _trusting(connection.authority)
         self._http = httpx.Client(
             base_url=connection.server,
             headers={"Authorization": f"Bearer {connection.token}"},
@@ -256,10 +257,18 @@ class FleetClient:
 
     def _unreachable(self, error: Exception) -> Unreachable:
         reason = str(error) or type(error).__name__
-        return Unreachable(
-            f"the fleet server at {self.connection.server} does not answer: {reason}",
-            "Check the address and that the server runs (`edge-sdk server up`).",
-        )
+        hint = "Check the address and that the server runs (`edge-sdk server up`)."
+        if "CERTIFICATE_VERIFY_FAILED" in reason:
+            hint = "Check the address; name the file that vouches for the server with `edge-sdk login --ca FILE`."
+        return Unreachable(f"the fleet server at {self.connection.server} does not answer: {reason}", hint)
+
+
+def _trusting(authority: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(authority))
+    except OSError as error:  # ssl.SSLError is one, for a file that is no PEM
+        reason = error.strerror or str(error)
+        raise BadInput(f"{authority} is not a readable PEM file: {reason}", "Name another with --ca.") from error
 
 
 _JSON: Final = {"Content-Type": "application/json"}

@@ -112,7 +112,7 @@ class KeyFolder:
         if data is None:
             raise BadInput(
                 f"{self.path} holds no {_ROOT_FILE}: no server has been trusted yet",
-                f"Run `edge-sdk keys trust --keys {self.path} --server URL` once.",
+                f"Run `edge-sdk keys trust --keys {self.path}` once.",
             )
         return read_root(data)
 
@@ -133,6 +133,11 @@ class KeyFolder:
     def keep_targets(self, data: bytes) -> None:
         """Remember the targets metadata signed last."""
         write_private(self.path / _TARGETS_FILE, data)
+
+    def forget_metadata(self) -> None:
+        """Be as before the first server was trusted."""
+        for name in (_ROOT_FILE, _TARGETS_FILE):
+            (self.path / name).unlink(missing_ok=True)
 
     def folder(self, name: str) -> Path:
         """A private folder in this one, for what belongs to the keys."""

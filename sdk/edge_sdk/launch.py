@@ -18,7 +18,10 @@ def main() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != int(sys.argv[1]):
         sys.exit(0)  # the parent ended before the line above could see it
-    os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606 - the list comes from our own parent
+    try:
+        os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606 - the list comes from our own parent
+    except OSError as error:
+        sys.exit(f"{sys.argv[2]}: {error.strerror}")
 
 
 main()

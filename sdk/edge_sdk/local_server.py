@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from edge_sdk.children import Child, start_child
 from edge_sdk.errors import BadInput, ChildFailed, SdkError
@@ -34,6 +35,12 @@ class Ports:
 
 
 FREE_PORTS: Final = Ports(0, 0, 0)
+
+
+def ports_of(addresses: Mapping[str, Any]) -> Ports:
+    """Where a server listens that has told its `addresses`: for starting it again where devices know it."""
+    operator, device = (urlsplit(str(addresses[door])).port for door in ("operator_url", "device_url"))
+    return Ports(operator, device, addresses["mqtt_port"])
 
 
 def make_server(data: Path, names: Sequence[str] = ()) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from edge_contracts.ids import Digest
 from edge_contracts.operations import OnlineKeys, Trust
 from edge_contracts.targets import DIRECTOR_TARGET
 from edge_sdk.client import FleetClient
-from edge_sdk.errors import BadInput
+from edge_sdk.errors import BadInput, Rejected
 from edge_sdk.keys import KeyFolder, Role, Unlock
 from edge_sdk.publishing import current_targets
 from edge_sdk.trust import director_target, listed, make_root, make_targets, next_targets, read_online_key, sign
@@ -35,7 +35,7 @@ def trust_server(keys: KeyFolder, client: FleetClient, unlock: Unlock) -> Truste
     The first time makes version 1 of both; later, when the server's keys were replaced, the next version.
 
     Raises:
-        BadInput: these keys trust another server, or do not open.
+        BadInput: these keys trust another server, the server trusts other keys, or they do not open.
         Untrusted: the server's metadata does not verify against these keys.
         Rejected, Unreachable: from the server.
     """
@@ -43,9 +43,18 @@ def trust_server(keys: KeyFolder, client: FleetClient, unlock: Unlock) -> Truste
     director = read_online_key(online.director)
     now = datetime.now(UTC)
     if keys.root_bytes() is None:
+        _refuse_owned(keys, client)
         root = make_root(keys.public(Role.ROOT), keys.public(Role.TARGETS), online, now)
         return _hand_over(keys, client, unlock, root, make_targets(now, [director_target(director)]), director)
     return _renew(keys, client, unlock, online, now)
+
+
+def _refuse_owned(keys: KeyFolder, client: FleetClient) -> None:
+    if client.metadata("1.root.json") is not None:
+        raise BadInput(
+            f"the server at {client.connection.server} trusts other keys than those in {keys.path}",
+            "Use the folder of its owner's keys, with the root.json in it: --keys DIR.",
+        )
 
 
 def _renew(keys: KeyFolder, client: FleetClient, unlock: Unlock, online: OnlineKeys, now: datetime) -> Trusted:
@@ -89,7 +98,12 @@ def _hand_over(
     if root.signed.version == 1:  # kept first: an interrupted hand-over is repeated with the same bytes
         keys.keep_root(root_bytes)
         keys.keep_targets(targets_bytes)
-    client.put_trust(_trust(root_bytes, targets_bytes, director))
+    try:
+        client.put_trust(_trust(root_bytes, targets_bytes, director))
+    except Rejected:
+        if root.signed.version == 1:  # a root that no server has would only mislead devices that get it
+            keys.forget_metadata()
+        raise
     keys.keep_root(root_bytes)
     keys.keep_targets(targets_bytes)
     return Trusted(root.signed.version, targets.signed.version, director.keyid, changed=True)

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from edge_sdk.cli import alerts, devices, keys, profiles, releases, rollouts, server
+from edge_sdk.cli import alerts, devices, keys, profiles, releases, rollouts, server, tokens
 from edge_sdk.cli.convert import convert
 from edge_sdk.cli.demo import demo
 from edge_sdk.cli.emulate import emulate
@@ -36,6 +36,7 @@ app.add_typer(keys.app, name="keys")
 app.command()(publish)
 app.add_typer(server.app, name="server")
 app.command()(login)
+app.add_typer(tokens.app, name="tokens")
 app.add_typer(devices.app, name="devices")
 app.add_typer(releases.app, name="releases")
 app.add_typer(rollouts.app, name="rollouts")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +34,7 @@ def demo(
     from edge_sdk.demo.training import default_cache
 
     narrator = Narrator(screen.console(errors=as_json), TITLES)
-    python = (agent_python or Path(sys.executable)).absolute()
+    python = options.interpreter(agent_python)
     try:
         show(narrator, folder, cache or default_cache(), python, _wait if keep else None)
     finally:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_sdk.cli import options, screen
-from edge_sdk.cli.words import ago, labels_from
+from edge_sdk.cli.words import ago, checked, labels_from
 
 if TYPE_CHECKING:
     from edge_contracts.operations import DeviceView
@@ -61,15 +61,14 @@ def make_ticket(
     from edge_sdk.keys import open_keys
     from edge_sdk.tickets import make_ticket as make
 
-    wish = NewEnrolmentToken.model_validate(
-        {
-            "uses": uses,
-            "valid_seconds": int(hours * 3600),
-            "profile": profile,
-            "labels": labels_from(label or []),
-            "allow_reenrolment": again,
-        }
-    )
+    fields = {
+        "uses": uses,
+        "valid_seconds": int(hours * 3600),
+        "profile": profile,
+        "labels": labels_from(label or []),
+        "allow_reenrolment": again,
+    }
+    wish = checked(NewEnrolmentToken, fields, "devices token")
     folder = open_keys(keys)
     with options.open_client(server, token) as client:
         ticket = make(client, folder, wish, out)

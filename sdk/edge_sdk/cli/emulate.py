@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -51,11 +50,14 @@ def emulate(
     from edge_sdk.emulation.agent import Plan
     from edge_sdk.emulation.faults import trouble_from
     from edge_sdk.emulation.fleet import EmulatedFleet
+    from edge_sdk.errors import BadInput
     from edge_sdk.interrupts import until_stopped
 
     board, trouble, labels = load(profile), trouble_from(fault or []), labels_from(label or [])
     names = [f"{prefix or f'emu-{board.name[:40]}'}-{number}" for number in range(1, count + 1)]
-    python = (agent_python or Path(sys.executable)).absolute()
+    python = options.interpreter(agent_python)
+    if ticket is not None and not ticket.is_file():
+        raise BadInput(f"there is no file {ticket}", "Correct --ticket, or leave it out and one is made by --keys.")
     with until_stopped() as stopped:
         paper = ticket or _ticket(folder, names, keys, server, token)
         plans = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,10 +31,22 @@ def open_client(server: str | None, token: str | None) -> FleetClient:
     return FleetClient(connection(server, token))
 
 
+def interpreter(named: Path | None) -> Path:
+    """The Python that runs agents: the one named, else the one that runs this command.
+
+    Raises:
+        BadInput: it is not there.
+    """
+    from edge_sdk.errors import BadInput
+
+    python = (named or Path(sys.executable)).absolute()
+    if not python.is_file():
+        raise BadInput(f"there is no file {python}", "Name a Python with the agent in it: --agent-python FILE.")
+    return python
+
+
 def passphrase(prompt: str, *, confirm: bool = False) -> str:
     """The passphrase from EDGE_SDK_PASSPHRASE, or asked for without showing it."""
-    import os
-
     from edge_sdk.settings import PASSPHRASE_VARIABLE
 
     given = os.environ.get(PASSPHRASE_VARIABLE)
@@ -45,8 +59,6 @@ def ask_secret(prompt: str, instead: str, *, confirm: bool = False) -> str:
     Raises:
         BadInput: nobody is there to ask; `instead` says where else it may be given.
     """
-    import sys
-
     from edge_sdk.errors import BadInput
 
     if sys.stdin.isatty():
@@ -63,8 +75,6 @@ def confirm(question: str) -> None:
     Raises:
         BadInput: nobody is there to ask.
     """
-    import sys
-
     from edge_sdk.errors import BadInput
 
     if not sys.stdin.isatty():

@@ -34,9 +34,10 @@ def publish(
     content = read_bundle(bundle)
     folder = open_keys(keys)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    console = screen.console(errors=True)
     with (
         options.open_client(server, token) as client,
-        Progress(*columns, console=screen.console(errors=True), disable=as_json) as bars,
+        Progress(*columns, console=console, disable=as_json or not console.is_terminal) as bars,
     ):
         done = publish_bundle(content, folder, client, options.unlock(), _OnScreen(bars))
     release = done.release

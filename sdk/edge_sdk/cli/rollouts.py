@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from edge_sdk.cli import options, screen
-from edge_sdk.cli.words import ago, labels_from, shares_from
+from edge_sdk.cli.words import ago, checked, labels_from, shares_from
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Rollouts: the way of a release to the devices.")
 WATCH_SECONDS: Final = 1.0
+AWAY_SECONDS: Final = 120.0
 
 
 @app.command(epilog="Example: edge-sdk rollouts create digits 3 --waves 10,50,100 --bake 600 --watch")
@@ -43,20 +44,20 @@ def create(
 ) -> None:
     """Roll a release out in waves; stops by itself when a gate is breached."""
     from edge_contracts.operations import NewRollout
-    from edge_sdk.plans import plan_from
 
-    plan: NewRollout = plan_from(
-        name=name,
-        model=model,
-        version=version,
-        selector={"profiles": profile or [], "devices": device or [], "labels": labels_from(label or [])},
-        waves=shares_from(waves),
-        bake_seconds=bake,
-        probation_seconds=probation,
-        probation_inferences=inferences,
-        on_breach=on_breach,
-        start=not draft,
-    )
+    fields = {
+        "name": name,
+        "model": model,
+        "version": version,
+        "selector": {"profiles": profile or [], "devices": device or [], "labels": labels_from(label or [])},
+        "waves": shares_from(waves),
+        "bake_seconds": bake,
+        "probation_seconds": probation,
+        "probation_inferences": inferences,
+        "on_breach": on_breach,
+        "start": not draft,
+    }
+    plan = checked(NewRollout, fields, "rollouts create")
     with options.open_client(server, token) as client:
         made = client.create_rollout(plan)
         if follow:
@@ -136,7 +137,7 @@ def _follow(client: FleetClient, rollout: str, as_json: bool) -> None:
     console, last = screen.console(errors=True), ""
     with Live(console=console, auto_refresh=False, transient=True) as live, _goes_on_without(rollout):
         while True:
-            view, deployments = client.rollout(rollout), client.deployments(rollout)
+            view, deployments = _looked_up(client, rollout)
             now = view.model_dump_json() + "".join(each.model_dump_json() for each in deployments)
             if now != last and as_json:
                 screen.show_json_line({"rollout": view, "deployments": deployments})
@@ -152,6 +153,23 @@ def _follow(client: FleetClient, rollout: str, as_json: bool) -> None:
         _show_one(view, deployments, as_json=False)
     if view.state is not RolloutState.SUCCEEDED:
         raise NotAchieved(f"{rollout} ended as {view.state}: {view.reason}", "See the reasons of the devices above.")
+
+
+def _looked_up(client: FleetClient, rollout: str) -> tuple[RolloutView, list[DeploymentView]]:
+    """How the rollout stands. A server that is started again is waited for: a rollout takes days, a start seconds."""
+    from edge_sdk.errors import Unreachable
+
+    deadline: float | None = None
+    while True:
+        try:
+            return client.rollout(rollout), client.deployments(rollout)
+        except Unreachable as error:
+            if deadline is None:
+                screen.say(f"{error}. Still watching {rollout} for {AWAY_SECONDS:.0f} s.")
+                deadline = time.monotonic() + AWAY_SECONDS
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(WATCH_SECONDS)
 
 
 @contextmanager

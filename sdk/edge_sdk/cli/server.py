@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from edge_sdk.cli import options, screen
+
+if TYPE_CHECKING:
+    import threading
+
+    from edge_sdk.children import Child
+    from edge_sdk.local_server import Ports
 
 app = typer.Typer(no_args_is_help=True, help="A fleet server on this machine.")
 
@@ -16,6 +22,7 @@ Data = Annotated[Path, typer.Option("--data", help="The server's folder: databas
 DATA_FOLDER: Final = Path("fleet-data")
 RESTARTS: Final = 5
 """Crashes in a row, each within a minute of the last, before the command gives up."""
+RESTART_SECONDS: Final = 1.0
 
 
 @app.command(epilog="Example: edge-sdk server init --data ./fleet-data")
@@ -44,31 +51,47 @@ def up(
     broker_port: Annotated[int | None, typer.Option(min=0, max=65535, help="0 takes a free one.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """Run the server until Ctrl-C; starts it again when it crashes."""
-    from edge_sdk.errors import ChildFailed
+    """Run the server until Ctrl-C; starts it again when it crashes, where it was: devices must find it."""
     from edge_sdk.interrupts import until_stopped
-    from edge_sdk.local_server import Ports, start_server
+    from edge_sdk.local_server import Ports, ports_of, start_server
 
-    ports = Ports(operator_port, device_port, broker_port)
     log = data / "log" / "server.log"
-    crashes = 0
     with until_stopped() as stopped:
-        while not stopped.is_set():
-            child, addresses = start_server(data, ports, log)
+        child, addresses = start_server(data, Ports(operator_port, device_port, broker_port), log)
+        crashes = 0
+        while True:
             started = time.monotonic()
             _show_addresses(addresses, log, as_json)
-            try:
-                while child.running and not stopped.wait(0.5):
-                    pass
-            finally:
-                child.stop()
+            _await_end(child, stopped)
             if stopped.is_set():
                 break
             crashes = crashes + 1 if time.monotonic() - started < 60 else 1
-            if crashes > RESTARTS:
-                raise ChildFailed(f"the server crashed {crashes} times: {child.last_words()}", f"See {log}.")
             screen.say(f"The server ended ({child.last_words()}); starting it again.")
+            child, addresses = _start_again(data, ports_of(addresses), log, crashes)
     screen.say("The server has stopped.")
+
+
+def _await_end(child: Child, stopped: threading.Event) -> None:
+    try:
+        while child.running and not stopped.wait(0.5):
+            pass
+    finally:
+        child.stop()
+
+
+def _start_again(data: Path, ports: Ports, log: Path, crashes: int) -> tuple[Child, dict[str, Any]]:
+    """Its broker may hold its port for a moment longer than the server lived: then once more."""
+    from edge_sdk.errors import ChildFailed
+    from edge_sdk.local_server import start_server
+
+    while crashes <= RESTARTS:
+        try:
+            return start_server(data, ports, log)
+        except ChildFailed as error:
+            crashes += 1
+            screen.say(f"It does not start ({error}); trying again.")
+            time.sleep(RESTART_SECONDS)
+    raise ChildFailed(f"the server crashed {crashes} times or did not start again", f"See {log}.")
 
 
 def _show_addresses(addresses: dict[str, Any], log: Path, as_json: bool) -> None:

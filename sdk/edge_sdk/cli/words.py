@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from edge_sdk.errors import BadInput
+
+Wish = TypeVar("Wish", bound=BaseModel)
 
 
 def ago(moment: datetime | None) -> str:
@@ -17,6 +22,22 @@ def ago(moment: datetime | None) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit} ago"
     return f"{seconds:.0f} s ago"
+
+
+def checked(kind: type[Wish], fields: dict[str, Any], command: str) -> Wish:
+    """What is asked of the server, with these fields.
+
+    Raises:
+        BadInput: a field is not valid; names it.
+    """
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "string_pattern_mismatch":
+            raise BadInput(f"{place}: {first['input']!r} is not a name", "Use a-z, 0-9, - and _ only.") from error
+        raise BadInput(f"{place}: {first['msg']}", f"See `edge-sdk {command} --help`.") from error
 
 
 def moment_from(text: str | None) -> str | None:
