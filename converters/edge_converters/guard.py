@@ -1,7 +1,8 @@
 """The guard: whether a variant lost too much, decided on paired samples. Pure.
 
 Proportions (right or wrong, agrees or not) get Tango's score bound for the paired difference (T. Tango, Statistics in
-Medicine 17, 1998, 891-908), which stays honest when no pair differs; shares between 0 and 1 get a one-sided t bound.
+Medicine 17, 1998, 891-908), which stays honest when no pair differs; shares between 0 and 1 get a one-sided t bound,
+its quantile by the first term of Abramowitz, Stegun 26.7.5 (1 % small at 10 samples, 0.1 % at 30).
 """
 
 from __future__ import annotations
@@ -88,6 +89,7 @@ def share_bound(source: Scores, variant: Scores) -> float:
 
 
 def _score(lost: int, won: int, n: int, difference: float) -> float:
+    """Tango's statistic: the share won under `difference` is the maximum-likelihood one, a root of a quadratic."""
     a = 2 * n
     b = -lost - won + (2 * n - lost + won) * difference
     c = -won * difference * (1 - difference)

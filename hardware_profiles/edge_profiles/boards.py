@@ -74,7 +74,7 @@ def _sentence(path: Path, fault: ErrorDetails) -> InvalidProfile:
     kind = fault["type"]
     if kind == "missing" and key.endswith(".source"):
         return InvalidProfile(
-            f"{path}: `{key}` is missing", "Every figure names its datasheet, or says it is a choice."
+            f"{path}: `{key}` is missing", "Every figure names its datasheet, or says it is a choice or assumed."
         )
     if kind == "missing":
         return InvalidProfile(f"{path}: `{key}` is missing", "Add it; `edge-sdk profiles show` prints a whole profile.")

@@ -19,7 +19,7 @@ class _Table(BaseModel):
 
 
 class Figure(_Table, Generic[Unit]):
-    """A number with its unit and the datasheet, or the choice, it comes from."""
+    """A number with its unit and what it comes from: a datasheet or the like, a choice, or an assumption."""
 
     value: Annotated[float, Field(gt=0)]
     unit: Unit

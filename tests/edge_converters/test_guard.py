@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_converters import guard
 from edge_converters.guard import Guard, Verdict, judge, proportion_bound, share_bound
 
 GUARD = Guard(max_drop=0.01, slack=0.02)
@@ -46,6 +47,18 @@ def test_the_bound_without_any_difference_is_that_of_the_score_test():
     z2 = 1.6448536269514722**2
 
     assert proportion_bound(*pairs(90, 0, 0, 10)) == pytest.approx(z2 / (100 + z2), abs=1e-6)
+
+
+def test_the_bound_is_the_published_one(monkeypatch: pytest.MonkeyPatch):
+    """The two-sided 95 % interval of 161 pairs of which 6 and 16 differ is -0.1240 to -0.0054.
+
+    Cavo et al. 2012, by the package `contingencytables` of Fagerland, Lydersen, Laake, "Statistical Analysis of
+    Contingency Tables", 2017, chapter 8.
+    """
+    monkeypatch.setattr(guard, "Z", 1.959963984540054)
+
+    assert proportion_bound(*pairs(59, 6, 16, 80)) == pytest.approx(-0.0054, abs=5e-5)
+    assert -proportion_bound(*pairs(59, 16, 6, 80)) == pytest.approx(-0.1240, abs=5e-5)
 
 
 @given(st.integers(0, 300), st.integers(0, 30), st.integers(0, 30), st.integers(1, 100))

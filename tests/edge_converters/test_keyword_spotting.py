@@ -148,7 +148,7 @@ def test_the_ethos_u_variant_is_mapped_whole_with_its_report_in_the_bundle(bundl
     assert variant.needs.accelerator is Accelerator.ETHOS_U
     assert variant.figures["coverage"].value == 1
     assert variant.figures["latency"].kind == "estimated"
-    assert "Ethos_U55_High_End_Embedded" in variant.figures["latency"].source
+    assert "Ethos_U55_Deep_Embedded" in variant.figures["latency"].source
     assert "CPU operators = 0" in text
     assert "inferences_per_second" in (folder.parent / "vela-summary.csv").read_text()
 

@@ -12,11 +12,12 @@ give mostly false alarms on a fleet.
     E_j          = P(X | alternative) / P(X | null), both Dirichlet-multinomial marginals of the counts,
                    averaged over two resolutions: the bins as they are, and neighbours merged into COARSE_BINS
 
-For equal-probability bins cut at sample quantiles the coverages of the bins *are* Dirichlet(b) distributed, whatever
-the data's distribution (Wilks 1942; Tukey 1947, "statistically equivalent blocks"), so the null accounts exactly for
-the baseline being a sample. DEVIATION is the PSI-sized difference any deployment has from its evaluation data and that
-nobody should be woken for. A ratio of two marginals is an e-process: it exceeds 1/a at any time, under any number of
-looks, with probability at most a (Ville; Grunwald, de Heide, Koolen, "Safe testing", JRSS-B 2024).
+For bins cut at order statistics of the baseline the coverages of the bins are Dirichlet distributed, whatever the
+data's distribution (Wilks 1942; Tukey 1947, "statistically equivalent blocks"), with the bins' counts as parameters, up
+to one observation: so the null accounts for the baseline being a sample. DEVIATION is the PSI-sized difference any
+deployment has from its evaluation data and that nobody should be woken for. A ratio of two marginals is an e-process:
+it exceeds 1/a at any time, under any number of looks, with probability at most a (Ville; Grunwald, de Heide, Koolen,
+"Safe testing", JRSS-B 2024).
 
 **Since when.** The start j is unknown. M = max over j of w_j E_j with w_j = 1 / (j (j + 1)), which sum to one, is again
 an e-value at any time by the union bound (cf. Shin, Ramdas, Rinaldo, "E-detectors", 2023); the best j is the answer.
@@ -26,7 +27,9 @@ most WINDOW_LOOKS observations, and the evidence reported is what is left withou
 minimum of e-values is below each of them, so it is still one.
 
 **Several streams of a cohort.** e-BH at FDR_LEVEL (Wang, Ramdas, "False discovery rate control with e-values", JRSS-B
-2022): valid whatever the dependence between the streams.
+2022): valid whatever the dependence between the streams, at one look. Over many looks each stream keeps its own bound
+(Ville), while the rate over all that ever alarmed can exceed FDR_LEVEL (Tavyrikov, Goeman, de Heide, "Carefree multiple
+testing with e-processes", 2025).
 """
 
 from __future__ import annotations
@@ -50,7 +53,7 @@ WINDOW_LOOKS: Final = 256.0
 MIN_OBSERVATIONS: Final = 100.0
 MIN_WINDOWS: Final = 2
 EFFECT_GATE: Final = 0.2
-"""Bias-corrected PSI. Users of the measure call 0.1 to 0.2 moderate; a camera that sees some hundred scenes again and
+"""Bias-corrected PSI. Its rule of thumb calls 0.1 to 0.25 moderate; a camera that sees some hundred scenes again and
 again reaches 0.1 against a baseline of some hundred samples without any drift (7 % of healthy runs; none reach 0.2)."""
 LARGE_EFFECT: Final = 0.5
 
