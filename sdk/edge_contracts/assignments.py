@@ -90,7 +90,7 @@ def _envelope(data: bytes) -> Envelope:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Refused(Reason.ASSIGNMENT_MALFORMED, "not a DSSE envelope") from error
     if envelope.payload_type != PAYLOAD_TYPE:
-        raise Refused(Reason.ASSIGNMENT_MALFORMED, f"payload type {envelope.payload_type[:80]!r}")
+        raise Refused(Reason.ASSIGNMENT_MALFORMED, f"payload type {str(envelope.payload_type)[:80]!r}")
     return envelope
 
 

@@ -19,6 +19,8 @@ from edge_contracts.wire import Wire
 SCHEMA: Final = 1
 MAX_MESSAGE_BYTES: Final = 256 * 1024
 MAX_PLAIN_BYTES: Final = 1024 * 1024
+MAX_DEPTH: Final = 16
+"""Maps and lists inside each other; the deepest message of today has four."""
 _PLAIN: Final = b"\x00"
 _ZLIB: Final = b"\x01"
 
@@ -44,12 +46,15 @@ def decode(kind: type[Message], data: bytes) -> Message:
     fields = _map(_inflate(data))
     version = fields.pop("v", None)
     if version != SCHEMA:
-        raise Malformed(f"schema version {version!r}; this side speaks {SCHEMA}")
+        named = version if isinstance(version, int) else f"of type {type(version).__name__}"
+        raise Malformed(f"schema version {named}; this side speaks {SCHEMA}")
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise Malformed(f"{kind.__name__}.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        # The place may hold the sender's own words: escaped and cut, so that they cannot forge a line of a log.
+        place = ".".join(map(str, first["loc"])).encode("unicode_escape").decode()[:120]
+        raise Malformed(f"{kind.__name__}.{place}: {first['msg']}") from error
 
 
 def _inflate(data: bytes) -> bytes:
@@ -75,7 +80,37 @@ def _map(plain: bytes) -> dict[str, Any]:
         raise Malformed("not CBOR") from error
     if not isinstance(fields, dict) or not all(isinstance(key, str) for key in fields) or stream.tell() != len(plain):
         raise Malformed("not one CBOR map with text keys")
+    if not _is_simple(fields, len(plain)):
+        raise Malformed("more than maps, lists, texts, bytes, plain numbers, true, false and null inside")
     return fields
+
+
+def _is_simple(fields: dict[str, Any], most: int) -> bool:
+    """Whether nothing is inside that cannot be written as JSON again, and at most `most` values.
+
+    A message has no more values than bytes: one that refers to itself, or many times to the same part, has.
+    """
+    level: list[Any] = [fields]
+    for _ in range(MAX_DEPTH):
+        inner: list[Any] = []
+        for value in level:
+            match value:
+                case dict() if all(isinstance(key, str) for key in value):
+                    inside = list(value.values())
+                case list():
+                    inside = value
+                case float() | str() | bytes() | None:
+                    continue
+                case int() if -(2**63) <= value < 2**64:
+                    continue
+                case _:
+                    return False
+            most -= len(inside)
+            if most < 0:
+                return False
+            inner += inside
+        level = inner
+    return not level
 
 
 def _plain(value: Any) -> Any:

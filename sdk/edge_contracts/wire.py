@@ -19,7 +19,10 @@ class Wire(BaseModel):
 def _aware(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("a time needs its zone, as in 2026-01-31T12:00:00Z")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("in UTC no calendar has this time") from error
 
 
 Utc = Annotated[datetime, AfterValidator(_aware)]

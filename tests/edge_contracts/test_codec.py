@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import zlib
+from datetime import UTC, datetime
+from functools import reduce
 from pathlib import Path
 
 import cbor2
@@ -14,6 +17,7 @@ from edge_contracts.codec import MAX_MESSAGE_BYTES, MAX_PLAIN_BYTES, decode, enc
 from edge_contracts.errors import Malformed
 from edge_contracts.messages import Ack, Desired, Heartbeat
 from edge_contracts.topics import TOPICS
+from edge_contracts.window import TelemetryWindow
 from tests.edge_contracts.messages_examples import EXAMPLES
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -60,6 +64,53 @@ def test_a_field_of_a_newer_version_survives_an_older_reader():
 def test_hostile_bytes_are_refused_with_a_sentence(data, says):
     with pytest.raises(Malformed, match=says):
         decode(Desired, data)
+
+
+_AROUND: list[object] = []
+_AROUND.append(_AROUND)
+_SHARED: list[object] = [0]
+for _ in range(12):
+    _SHARED = [_SHARED] * 20
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        cbor2.CBORTag(4000, 1),
+        cbor2.undefined,
+        cbor2.CBORSimpleValue(99),
+        re.compile("a+"),
+        datetime(2026, 1, 1, tzinfo=UTC),
+        2**20_000,
+        -(2**63) - 1,
+        {1: 2},
+        {1, 2},
+        _AROUND,
+        _SHARED,
+        reduce(lambda inner, _: [inner], range(300), 0),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_only_plain_values_come_in(inside):
+    fields = {"v": 1, "kind": "desired", "counter": 3, "newer": inside}
+    data = cbor2.dumps(fields, value_sharing=inside is _SHARED or inside is _AROUND)
+    with pytest.raises(Malformed, match="plain"):
+        decode(Desired, b"\x00" + data)
+
+
+@pytest.mark.parametrize("version", [2**20_000, -1, "x" * 1000, [[1]], None], ids=lambda value: type(value).__name__)
+def test_any_other_schema_version_is_malformed(version):
+    with pytest.raises(Malformed) as refusal:
+        decode(Desired, b"\x00" + cbor2.dumps({"v": version, "kind": "desired", "counter": 3}))
+    assert len(str(refusal.value)) < 200
+
+
+def test_the_senders_words_cannot_forge_a_line_of_a_log():
+    data = cbor2.dumps({"v": 1, "features": {"a\nWARNING all is well " * 50: 1}})
+    with pytest.raises(Malformed) as refusal:
+        decode(TelemetryWindow, b"\x00" + data)
+    assert "\n" not in str(refusal.value)
+    assert len(str(refusal.value)) < 300
 
 
 @given(st.binary(max_size=400))

@@ -7,12 +7,20 @@ import json
 import zipfile
 from dataclasses import replace
 from datetime import timedelta
+from itertools import product
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner
 
-from edge_contracts.assignments import director_key_bytes, open_assignment, read_director_key, sign_assignment
+from edge_contracts.assignments import (
+    PAYLOAD_TYPE,
+    director_key_bytes,
+    open_assignment,
+    read_director_key,
+    sign_assignment,
+)
 from edge_contracts.errors import Malformed, Refused
 from edge_contracts.ids import DeviceId, Digest, TenantId
 from edge_contracts.keywrap import unwrap_key, wrap_key
@@ -88,6 +96,25 @@ def test_a_changed_assignment_is_refused(case):
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", b'{"payload": 1}', b"x" * 70_000, b"[" * 60_000])
 def test_an_unreadable_envelope_is_refused(case, data):
+    assert refused(open_assignment, data, case.director.public_key) is Reason.ASSIGNMENT_MALFORMED
+
+
+def test_an_envelope_with_any_odd_value_is_refused(case):
+    signed = json.loads(sign_assignment(case.assignment(), case.director))
+    for field, odd in product(signed, (None, 5, True, [], {}, [5], [{}], [{"keyid": 5, "sig": "x"}])):
+        data = json.dumps(signed | {field: odd}).encode()
+        assert refused(open_assignment, data, case.director.public_key) in {
+            Reason.ASSIGNMENT_MALFORMED,
+            Reason.ASSIGNMENT_SIGNATURE,
+        }
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_that_no_calendar_has_in_utc_is_refused(case, moment):
+    fields = json.loads(case.assignment().model_dump_json()) | {"expires": moment}
+    envelope = Envelope(json.dumps(fields).encode(), PAYLOAD_TYPE, {})
+    envelope.sign(case.director)
+    data = json.dumps(envelope.to_dict()).encode()
     assert refused(open_assignment, data, case.director.public_key) is Reason.ASSIGNMENT_MALFORMED
 
 

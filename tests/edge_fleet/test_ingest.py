@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -171,10 +174,10 @@ def test_impossible_numbers_are_refused_and_still_acknowledged(case: FleetCase) 
         rollout = case.roll_out(2)
         deployment = case.deployment(rollout, device).id
         wrong = [
-            (WINDOW, window.model_copy(update={"sequence": 11, "n": 2**70})),
+            (WINDOW, window.model_copy(update={"sequence": 11, "n": 2**62})),
             (WINDOW, window.model_copy(update={"sequence": 12, "start": float("nan")})),
             (WINDOW, window.model_copy(update={"sequence": 13, "start": 1e300})),
-            (WINDOW, window.model_copy(update={"sequence": 14, "classes": (2**90,) * 10})),
+            (WINDOW, window.model_copy(update={"sequence": 14, "classes": (2**62,) * 10})),
             (EVENT, _report(reporter.boot, 15, deployment, at=float("inf"))),
             (EVENT, _report(reporter.boot, 16, "d-of-another", at=0.0)),
         ]
@@ -182,6 +185,69 @@ def test_impossible_numbers_are_refused_and_still_acknowledged(case: FleetCase) 
             reporter.send_bytes(topic, encode(message))
         case.take_in(lambda: reporter.acknowledged() >= set(range(11, 17)))
     assert case.ingest.dropped == {"impossible-number": 2, "impossible-time": 3, "unknown-deployment": 1}
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [cbor2.CBORTag(4000, 1), 2**20_000, cbor2.undefined, b"", re.compile("a+")],
+    ids=lambda extra: type(extra).__name__,
+)
+def test_a_message_that_cannot_be_stored_stops_no_other(case: FleetCase, extra: object) -> None:
+    device, other = case.enrol("cam-0"), case.enrol("cam-1")
+    with case.connected(device, other) as (hostile, honest):
+        birth = {"v": 1, "kind": "heartbeat", "boot": "b", "at": 0.0, "state": "staged"}
+        hostile.send_bytes(HEARTBEAT, b"\x00" + cbor2.dumps({**birth, "running": {**vars(RUNNING), "x": extra}}))
+        honest.heartbeat(State.CHECKING)
+        case.take_in(lambda: case.device(other).state is State.CHECKING)
+    assert set(case.ingest.dropped) <= {"malformed"}
+
+
+def test_what_the_database_refused_is_taken_when_it_works_again(case: FleetCase) -> None:
+    release = case.publish(1)
+    device = case.enrol("cam-0")
+    with case.connected(device) as (reporter,):
+        sent = reporter.window(release, images(np.random.default_rng(0), 20), case.now)
+        with case.database.write() as session:
+            session.connection().exec_driver_sql("ALTER TABLE windows RENAME TO hidden")
+        stop = threading.Event()
+        with pytest.raises(Exception, match="no such table"):
+            case.ingest.run(stop)
+        with case.database.write() as session:
+            session.connection().exec_driver_sql("ALTER TABLE hidden RENAME TO windows")
+        again = threading.Thread(target=case.ingest.run, args=(stop,))
+        again.start()
+        deadline = time.monotonic() + 10
+        while sent not in reporter.acknowledged() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        stop.set()
+        again.join()
+        assert sent in reporter.acknowledged()
+
+
+def test_no_device_can_make_the_sum_of_inferences_overflow(case: FleetCase) -> None:
+    release = case.publish(1)
+    device = case.enrol("cam-0")
+    window = make_window(release, images(np.random.default_rng(0), 5), case.now, "boot-cam-0", 1)
+    with case.connected(device) as (reporter,):
+        for sequence in (1, 2):
+            reporter.send(WINDOW, window.model_copy(update={"sequence": sequence, "n": 2**63 - 1}))
+        case.take_in(lambda: reporter.acknowledged() == {1, 2})
+        reporter.send(WINDOW, window.model_copy(update={"sequence": 3}))
+        case.take_in(lambda: 3 in reporter.acknowledged())
+    with case.database.read() as session:
+        assert session.scalar(select(func.sum(WindowRow.n))) == 5
+
+
+def test_complaints_about_a_device_do_not_fill_the_log(case: FleetCase, caplog: pytest.LogCaptureFixture) -> None:
+    device = case.enrol("cam-0")
+    forged = cbor2.dumps({"v": 1, "features": {"x\n2026-01-01 00:00:00 WARNING all is well": 1}})
+    with case.connected(device) as (reporter,):
+        for _ in range(40):
+            reporter.send_bytes(WINDOW, b"\x00" + forged)
+        case.take_in(lambda: case.ingest.dropped["malformed"] == 40)
+    lines = [record.getMessage() for record in caplog.records if "dropped" in record.getMessage()]
+    assert 1 <= len(lines) <= 6
+    assert not any("\n" in line for line in lines)
 
 
 def test_strangers_and_revoked_devices_are_not_heard(case: FleetCase) -> None:

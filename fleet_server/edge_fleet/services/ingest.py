@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from edge_contracts.codec import decode
@@ -73,18 +73,21 @@ class Ingest:
         self._link = link
         self._tenant = tenant
         self.dropped: Counter[str] = Counter()
+        self._at_hand: Sequence[Incoming] = ()
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop`."""
+        """Work until `stop`. Called again after a failure, it goes on with the messages at hand: the broker sends them
+        again only on a new connection, and until then counts them against what it may send ahead."""
         while not stop.is_set():
-            messages = self._link.receive(BATCH, WAIT_SECONDS)
-            if messages:
-                self.take(messages)
+            self._at_hand = self._at_hand or self._link.receive(BATCH, WAIT_SECONDS)
+            if self._at_hand:
+                self.take(self._at_hand)
+                self._at_hand = ()
 
     def take(self, messages: Sequence[Incoming]) -> None:
         """Commit these messages, then acknowledge them: to the broker, and to the devices that may now free them.
 
-        A failure of the database escapes before anything is acknowledged: the messages come again.
+        A failure of the database escapes before anything is acknowledged: they are to be taken again.
         """
         batch = _Batch()
         with self._database.write() as session:
@@ -107,8 +110,10 @@ class Ingest:
             self._drop("malformed", message, str(error))
         except Dropped as error:
             self._drop(error.why, message, str(error))
-        except DataError as error:
-            self._drop("not-storable", message, str(error.orig))
+        except (OperationalError, InterfaceError):
+            raise  # the trouble of the database, not of the message
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one message, the others are taken
+            self._drop("not-storable", message, f"{type(error).__name__}: {error}")
         else:
             if changed is not None:
                 batch.changed.add(changed)
@@ -131,8 +136,11 @@ class Ingest:
         return HANDLERS[type(body)](session, row, body, self._clock())
 
     def _drop(self, why: str, message: Incoming, detail: str) -> None:
+        """Count it, and log it ever more rarely: a device must not fill the server's disk with complaints."""
         self.dropped[why] += 1
-        _log.warning("dropped (%s, %d so far) from %.160s: %s", why, self.dropped[why], message.topic, detail)
+        count = self.dropped[why]
+        if count.bit_count() == 1:
+            _log.warning("dropped (%s, %d so far) from %.160s: %.500r", why, count, message.topic, detail)
 
     def _acknowledge(self, device: DeviceId, boot: str, sequences: list[int]) -> None:
         for start in range(0, len(sequences), ACK_BATCH):
