@@ -181,18 +181,14 @@ class Link:
         return connection is not None and connection.accepted
 
     def _new_connection(self) -> Connection:
-        def opened() -> None:
-            self._inbox.put(connection)
-
         settings = self._settings
-        connection = Connection(
+        return Connection(
             self._endpoint,
             codec.encode(Death(boot=self._spool.boot)),
             settings.keepalive_s,
             settings.will_delay_s,
-            Callbacks(opened, self._hear),
+            Callbacks(self._inbox.put, self._hear),
         )
-        return connection
 
     def _hear(self, topic: str, payload: bytes) -> None:
         if self._inbox.qsize() < INBOX:

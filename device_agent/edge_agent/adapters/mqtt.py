@@ -47,7 +47,7 @@ class Endpoint:
 class Callbacks:
     """What the connection reports, from paho's thread; all must return at once."""
 
-    opened: Callable[[], None]
+    opened: Callable[[Connection], None]
     heard: Callable[[str, bytes], None]
     """Full topic name and payload."""
 
@@ -98,6 +98,7 @@ class Connection:
                 endpoint.host, endpoint.port, keepalive=self._keepalive_s, clean_start=False, properties=session
             )
         except (OSError, ValueError) as error:  # ValueError: an address that cannot be one
+            self._let_go()
             raise Unreachable(f"no connection to the broker at {place}: {error}") from error
         # `loop_forever` in our own thread will not do: publishing would then write from the caller's thread while the
         # loop reads, which TLS in Python does not bear, and the broker would see a broken record.
@@ -109,6 +110,7 @@ class Connection:
                 continue
         finally:
             self._client.loop_stop()
+            self._let_go()
         if self._trouble:
             raise Unreachable(f"the broker at {place}: {self._trouble}")
 
@@ -126,6 +128,11 @@ class Connection:
         """End it in good order, or do not begin; the broker tells the others by our will."""
         self._leaving = True
         self._say_goodbye()
+
+    def _let_go(self) -> None:
+        """Paho closes its sockets when it is freed. That must not wait for the collector of reference cycles, which on
+        a quiet device may not come for days of reconnecting."""
+        self._client.on_connect = self._client.on_disconnect = self._client.on_message = None
 
     def _say_goodbye(self) -> None:
         self._client.disconnect(reasoncode=ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message"))
@@ -147,7 +154,7 @@ class Connection:
             self._trouble = f"it refuses this device ({code})"
             return
         self.accepted = True
-        self._calls.opened()
+        self._calls.opened(self)
 
     def _on_disconnect(self, _client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any) -> None:
         if code.is_failure:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +121,29 @@ def test_what_the_broker_took_but_the_server_did_not_confirm_is_sent_again(serve
     server.confirms.set()
 
     eventually(lambda: gate.waiting() == 0)
+
+
+def test_connections_that_broke_leave_no_file_open(server, device):
+    def attempts_after(attempts: int) -> bool:
+        return gate.connected() and gate.link.status().attempts > attempts
+
+    def broken(times: int) -> int:
+        """Open files after the line broke so many times; nothing helps the freeing along."""
+        for _ in range(times):
+            eventually(gate.connected)
+            before = gate.link.status().attempts
+            gate.link._current.cut()
+            eventually(partial(attempts_after, before))
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    gate = device()
+    eventually(gate.connected)
+    gc.disable()
+    try:
+        at_first = broken(2)
+        assert broken(6) <= at_first + 2
+    finally:
+        gc.enable()
 
 
 def test_a_broker_that_dies_and_comes_back_loses_nothing(server, device, broker):
