@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, Root
@@ -143,3 +146,30 @@ def test_a_closed_door_is_unreachable(door: Door, repository: TufRepository) -> 
         repository.assignment()
     with pytest.raises(Unreachable):
         repository.target("director/key.json")
+
+
+def test_a_look_comes_to_its_end_though_every_third_request_is_lost(
+    door: Door, identity: Identity, folder: Path
+) -> None:
+    tries = itertools.count()
+
+    def lose(request: httpx.Request) -> None:
+        if next(tries) % 3 == 0:
+            raise httpx.ConnectError("lost", request=request)
+
+    door.add_target("a/b.json", b"content")
+    door.refresh()
+    with device_client(identity, lose) as client:
+        repository = TufRepository(client, folder, identity.root)
+        repository.refresh(now())
+        assert repository.read_target("a/b.json") == b"content"
+
+
+def test_a_dead_network_is_not_tried_for_long(identity: Identity, folder: Path) -> None:
+    def lose(request: httpx.Request) -> None:
+        raise httpx.ConnectError("lost", request=request)
+
+    begun = time.monotonic()
+    with device_client(identity, lose) as client, pytest.raises(Unreachable, match="lost"):
+        TufRepository(client, folder, identity.root).refresh(now())
+    assert time.monotonic() - begun < 5
