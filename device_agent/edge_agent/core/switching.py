@@ -6,7 +6,7 @@ The pointer on disk is switched before the worker, in both directions.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from typing import Final
 
 from edge_agent.core import slots as slot
 from edge_agent.core.installing import Installer
@@ -14,13 +14,17 @@ from edge_agent.core.ledger import Ledger
 from edge_agent.core.loading import Loader, Unloadable
 from edge_agent.core.lookout import Lookout
 from edge_agent.core.storage import ReleaseStore
-from edge_agent.core.updating import Move, UpdateSettings, Wait, condemned, probation
-from edge_agent.ports import Serving
+from edge_agent.core.updating import Earlier, Move, UpdateSettings, Wait, condemned, probation
+from edge_agent.ports import Serving, ServingHealth
 from edge_contracts.assignments import Kind
 from edge_contracts.ids import Digest
 from edge_contracts.lifecycle import Event
 from edge_contracts.reasons import Reason
 from edge_contracts.verification import Plan
+
+NOTED_SHARE: Final = 0.05
+"""The share of a probation that may have to be watched again after a power cut."""
+LEAST_NOTED_S: Final = 1.0
 
 
 class Switch:
@@ -44,7 +48,7 @@ class Switch:
         self._serving = serving
         self._settings = settings
         self._since = time.monotonic()
-        self._earlier_crashes = 0
+        self._earlier = Earlier()
         self._watched: Plan | None = None
 
     @property
@@ -65,7 +69,7 @@ class Switch:
         return Move(Event.PASS)
 
     def resume(self) -> Move | None:
-        """The process was restarted in PROBATION: the candidate answers again and its probation begins anew."""
+        """The process was restarted in PROBATION: the candidate answers again and its probation goes on."""
         try:
             self._loader.test(self._loader.open(self._release))
             self._enter()
@@ -80,11 +84,9 @@ class Switch:
         if newer is not None and newer.kind is Kind.REVERT and newer.deployment != ours:
             return Move(Event.ABORT, Reason.SUPERSEDED, f"by {newer.deployment}")
         assert self._watched is not None, "probation begins with an activation in this process"
-        seen = self._serving.health()
-        health = replace(seen, crashes=seen.crashes + self._earlier_crashes)
-        if health.crashes > self._ledger.standing.crashes:
-            self._ledger.note(crashes=health.crashes)
-        return probation(self._watched, health, time.monotonic() - self._since, self._settings)
+        health, elapsed = self._serving.health(), time.monotonic() - self._since
+        self._note_progress(health, elapsed, self._watched.assignment.probation_seconds)
+        return probation(self._watched, health, elapsed, self._settings, self._earlier)
 
     def commit(self) -> Move:
         """COMMITTING: the candidate is the last-known-good, then the floor rises. One write; may be repeated."""
@@ -121,10 +123,21 @@ class Switch:
         return Move(Event.CLOSE)
 
     def _enter(self) -> None:
+        standing = self._ledger.standing
         self._watched = self._loader.plan(self._release)
         self._loader.activate()
         self._since = time.monotonic()
-        self._earlier_crashes = self._ledger.standing.crashes
+        self._earlier = Earlier(standing.watched, standing.answered, standing.crashes)
+
+    def _note_progress(self, health: ServingHealth, elapsed: float, whole: float) -> None:
+        """Keep what a next process needs to go on: a crash at once, the time now and then, for flash wears out."""
+        standing, earlier = self._ledger.standing, self._earlier
+        crashes, watched = earlier.crashes + health.crashes, earlier.seconds + elapsed
+        if crashes == standing.crashes and watched < standing.watched + max(whole * NOTED_SHARE, LEAST_NOTED_S):
+            return
+        tries = 0 if elapsed >= self._settings.healthy_seconds else standing.tries
+        answered = earlier.answered + health.requests
+        self._ledger.note(crashes=crashes, watched=watched, answered=answered, tries=tries)
 
     def _swapped_back(self, good: Digest) -> bool:
         return self._serving.swap_back() and self._loader.is_active(good)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -44,6 +44,8 @@ class UpdateSettings:
     """Process starts without a healthy model before the active one is passed over."""
     max_tries: int = 5
     """Process starts during one activation and probation before it is undone."""
+    healthy_seconds: float = 900.0
+    """A process that has watched the candidate in good health for so long is no part of a boot loop."""
     backoff_seconds: float = 1.0
     backoff_cap_seconds: float = 300.0
 
@@ -69,6 +71,11 @@ class Standing(Wire):
     """Process starts since it was activated."""
     crashes: Count = 0
     """Worker crashes in this probation, earlier processes included."""
+    watched: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds of probation that have passed, earlier processes included: a device that is often without power gets
+    through it piece by piece."""
+    answered: Count = 0
+    """Requests answered in it."""
     reason: Reason | None = None
     detail: Detail = ""
 
@@ -240,13 +247,28 @@ def condemned(reason: Reason | None, plan: Plan) -> tuple[Digest, ...]:
     return bar(plan) if bar else ()
 
 
-def probation(plan: Plan, health: ServingHealth, elapsed: float, settings: UpdateSettings) -> Move | Wait:
-    """Keep watching, commit or undo. `elapsed` seconds since activation; `health` holds earlier crashes too."""
-    judged = verdict(health, probation_limits(plan.manifest, plan.variant), elapsed)
+@dataclass(frozen=True)
+class Earlier:
+    """What earlier processes have seen of the probation that goes on."""
+
+    seconds: float = 0.0
+    answered: int = 0
+    crashes: int = 0
+
+
+NOTHING_EARLIER: Final = Earlier()
+
+
+def probation(
+    plan: Plan, health: ServingHealth, elapsed: float, settings: UpdateSettings, earlier: Earlier = NOTHING_EARLIER
+) -> Move | Wait:
+    """Keep watching, commit or undo. `health` and the `elapsed` seconds are this process's."""
+    seen = replace(health, crashes=health.crashes + earlier.crashes)
+    judged = verdict(seen, probation_limits(plan.manifest, plan.variant), elapsed)
     if isinstance(judged, RollBack):
         return Move(Event.UNDO, judged.reason, judged.detail)
     assignment = plan.assignment
-    if elapsed >= assignment.probation_seconds and health.requests >= assignment.probation_inferences:
+    left = assignment.probation_seconds - earlier.seconds - elapsed
+    if left <= 0 and health.requests + earlier.answered >= assignment.probation_inferences:
         return Move(Event.PASS)
-    left = max(assignment.probation_seconds - elapsed, 0.05)
-    return Wait(min(settings.look_seconds, left))
+    return Wait(min(settings.look_seconds, max(left, 0.05)))

@@ -274,6 +274,23 @@ def test_a_candidate_that_takes_the_agent_down_is_given_up(door: Door, identity:
         assert device.reports.ends()[1:] == [("d-2", "rolled-back", "probation-crashes")]
 
 
+def test_a_probation_goes_on_where_a_power_cut_ended_it(door: Door, identity: Identity, state_dir: Path) -> None:
+    door.assign(door.publish(1), "d-1", probation_seconds=3.0)
+    with open_device(identity, state_dir) as device:
+        device.updater.wake()
+        device.until(State.PROBATION)
+    for _ in range(QUICK.max_tries):
+        with open_device(identity, state_dir) as device:
+            device.updater.recover()
+            end = time.monotonic() + 2.0
+            while time.monotonic() < end and device.updater.state is State.PROBATION:
+                time.sleep(min(device.updater.step(), 0.05))
+            if device.updater.state is not State.PROBATION:
+                device.settle()
+                break
+    assert device.reports.ends() == [("d-1", "succeeded", None)]
+
+
 def test_a_good_release_that_takes_the_agent_down_is_passed_over(
     door: Door, identity: Identity, state_dir: Path
 ) -> None:

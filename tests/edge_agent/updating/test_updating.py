@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +13,7 @@ from edge_agent.core import slots as slot
 from edge_agent.core.budgets import Attempt, after_attempt, counted
 from edge_agent.core.slots import Slots
 from edge_agent.core.updating import (
+    Earlier,
     Move,
     Standing,
     UpdateSettings,
@@ -169,6 +170,17 @@ def test_probation_ends_when_both_time_and_traffic_have_passed() -> None:
     assert isinstance(probation(plan, HEALTHY, 59.0, SETTINGS), Wait)
     assert isinstance(probation(plan, quiet, 61.0, SETTINGS), Wait)
     assert probation(plan, HEALTHY, 61.0, SETTINGS) == Move(Event.PASS)
+
+
+def test_probation_counts_what_earlier_processes_have_watched() -> None:
+    plan = a_plan(probation_seconds=60.0, probation_inferences=150)
+    crashed = replace(HEALTHY, crashes=1)
+    assert isinstance(probation(plan, HEALTHY, 20.0, SETTINGS, Earlier(30.0, 50)), Wait)
+    assert isinstance(probation(plan, HEALTHY, 20.0, SETTINGS, Earlier(41.0, 49)), Wait)
+    assert probation(plan, HEALTHY, 20.0, SETTINGS, Earlier(41.0, 50)) == Move(Event.PASS)
+    undone = probation(plan, crashed, 20.0, SETTINGS, Earlier(crashes=1))
+    assert isinstance(undone, Move)
+    assert undone.reason is Reason.PROBATION_CRASHES
 
 
 def test_an_unhealthy_release_is_undone_even_when_its_time_is_over() -> None:
