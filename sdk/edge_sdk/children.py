@@ -77,6 +77,9 @@ class Child:
 
     def last_words(self) -> str:
         """What it said last, in a line: its own error sentence, without its name, if it printed one."""
+        code = self.exit_code
+        if code is not None and code in _SILENT_ENDS:
+            return f"ended by {signal.Signals(-code).name}"
         try:
             with self.log.open("rb") as file:
                 file.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ import pytest
 import typer
 
 from edge_contracts import errors as contract_errors
+from edge_contracts.operations import NewRollout
 from edge_converters import errors as converter_errors
 from edge_profiles.errors import InvalidProfile
 from edge_sdk import errors as sdk_errors
@@ -197,6 +200,58 @@ def test_a_port_in_use_is_said(line: Line, tmp_path: Path) -> None:
 
     assert done.returncode == 7
     assert str(line.ports.operator) in done.stderr
+
+
+@pytest.mark.slow
+def test_a_server_that_crashes_comes_back_where_devices_know_it(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    run("server", "init", "--data", data, "--name", "127.0.0.1")
+    free = [text for door in ("operator", "device", "broker") for text in (f"--{door}-port", "0")]
+    command = [sys.executable, "-c", "from edge_sdk.cli import main; main()"]
+    with subprocess.Popen(
+        [*command, "server", "up", "--data", str(data), *free, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as up:
+        assert up.stdout
+        first = json.loads(up.stdout.readline())
+        os.kill(first["pid"], signal.SIGKILL)
+        second = json.loads(up.stdout.readline())
+        up.terminate()
+        told = up.communicate()[1]
+
+    assert first.pop("pid") != second.pop("pid")
+    assert first == second
+    assert "The server ended (ended by SIGKILL); starting it again." in told
+    assert up.returncode == 0
+
+
+@pytest.mark.slow
+def test_watching_goes_on_when_the_server_was_away(line: Line, tmp_path: Path) -> None:
+    line.publish(good_bundle(tmp_path, 77))
+    rollout = line.client.create_rollout(
+        NewRollout.model_validate({"model": "digits", "version": 77, "selector": {}, "start": False})
+    )
+    command = [sys.executable, "-c", "from edge_sdk.cli import main; main()", "rollouts", "watch", rollout.id]
+    connection = line.client.connection
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "EDGE_SDK_SERVER": connection.server, "EDGE_SDK_TOKEN": connection.token},
+    ) as watching:
+        assert watching.stderr
+        assert "draft" in watching.stderr.readline()
+        line.server.kill()
+        assert "Still watching" in watching.stderr.readline()
+        line.start_server()
+        line.client.steer(rollout.id, "abort")
+        told = watching.communicate(timeout=30)[1]
+
+    assert watching.returncode == 1
+    assert "ended as aborted" in told
 
 
 def test_the_demo_does_not_touch_a_folder_that_is_in_use(tmp_path: Path) -> None:
