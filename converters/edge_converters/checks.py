@@ -20,6 +20,7 @@ from edge_converters.errors import CheckFailed
 from edge_converters.files import ModelFile, run
 from edge_converters.machine import describe_machine
 from edge_converters.tasks import Task
+from edge_converters.weights import check_weights
 from edge_converters.workers import Worker
 from edge_profiles.profile import Profile
 from edge_profiles.schemes import Scheme
@@ -27,6 +28,7 @@ from edge_profiles.schemes import Scheme
 Array = npt.NDArray[Any]
 
 QUANTISED: Final = frozenset({Scheme.INT8, Scheme.QDQ_U8S8, Scheme.QDQ_S8S8, Scheme.QDQ_U16S8})
+PER_CHANNEL: Final = QUANTISED | {Scheme.DYNAMIC}
 STRUCTURAL: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})
 
 
@@ -53,14 +55,16 @@ def verify(file: ModelFile, profile: Profile, scheme: Scheme) -> None:
     """That the file truly has what was asked for.
 
     Raises:
-        CheckFailed: a float operator in a quantised file, a scale per tensor where one per channel was asked for,
-            float inputs where stored ones were, an operator without a kernel on the target, too many bytes.
+        CheckFailed: weights that are not stored as asked, a float operator in a quantised file, a scale per tensor
+            where one per channel was asked for, float inputs where stored ones were, an operator without a kernel on
+            the target, too many bytes.
     """
+    check_weights(file, scheme)
     if scheme in QUANTISED and set(file.float_operators) - STRUCTURAL:
         raise _broken(
             f"{', '.join(file.float_operators)} still compute on floats", "Use operators that have int8 kernels."
         )
-    if scheme in QUANTISED and file.per_axis < 1:
+    if scheme in PER_CHANNEL and file.per_axis < 1:
         raise _broken(
             f"{1 - file.per_axis:.0%} of the convolutions have one scale for all channels", "Report this model."
         )

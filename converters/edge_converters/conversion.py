@@ -16,6 +16,7 @@ from edge_contracts.ids import ModelName
 from edge_contracts.manifest import MANIFEST_FILE, Baseline, Lineage, Manifest, Variant, write_manifest
 from edge_converters.bundles import REPORT_FILE, VARIANTS_FOLDER, check_place, write_bundle
 from edge_converters.datasets import Data
+from edge_converters.drafts import Workshop
 from edge_converters.errors import BadInput, NotWritten
 from edge_converters.floats import Floats, prepare
 from edge_converters.guard import Guard, Verdict
@@ -23,7 +24,7 @@ from edge_converters.machine import describe_machine
 from edge_converters.metrics import Metric, choose_metric
 from edge_converters.reports import Conversion, as_json, worst
 from edge_converters.sources import Source, recognise
-from edge_converters.variants import Made, Workshop, make_variant
+from edge_converters.variants import Made, make_variant
 from edge_converters.workers import Worker
 from edge_profiles.profile import Profile
 
@@ -61,14 +62,14 @@ def convert(
     """
     check_place(output)
     opened = recognise(source)
-    _check(profiles, data, labels)
+    _check(profiles)
     guard = guard or Guard()
     total = len(profiles) + 2
     on_step("reading the source and proving the float conversions", 0, total)
     formats = tuple(dict.fromkeys(profile.format for profile in profiles))
     with _workplace() as folder, Worker() as worker:
         floats = prepare(opened, data, formats, folder, worker, seed)
-        metric = choose_metric(floats.reference, data.evaluation.y)
+        metric = choose_metric(floats.reference, data.evaluation.y, tuple(data.evaluation.x.shape[1:]), len(labels))
         shop = Workshop(data, floats, metric, guard, worker)
         made = []
         for done, profile in enumerate(profiles, start=1):
@@ -111,16 +112,13 @@ def _workplace() -> Iterator[Path]:
         ) from error
 
 
-def _check(profiles: Sequence[Profile], data: Data, labels: Sequence[str]) -> None:
+def _check(profiles: Sequence[Profile]) -> None:
     names = [profile.name for profile in profiles]
     if not names:
         raise BadInput("no hardware profile was given", "Name one or more with --profile.")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise BadInput(f"the profile {twice} was given twice", "Name each profile once.")
-    y = data.evaluation.y
-    if labels and y is not None and y.max() >= len(labels):
-        raise BadInput(f"y holds class {y.max()}, but there are {len(labels)} labels", "Give one label for each class.")
 
 
 def _manifest(

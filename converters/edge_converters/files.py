@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +43,8 @@ class ModelFile:
     float_operators: tuple[str, ...]
     per_axis: float
     nodes: int
+    weights: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Numbers of elements of the constant weights, by the type they are stored in, the largest first."""
 
     @property
     def size(self) -> int:
@@ -69,6 +72,7 @@ def inspect_file(path: Path, kind: Format, output_names: tuple[str, ...], worker
         float_operators=tuple(found["float_operators"]),
         per_axis=found["per_axis"],
         nodes=found["nodes"],
+        weights={kind: tuple(sizes) for kind, sizes in found["weights"].items()},
     )
 
 

@@ -18,10 +18,13 @@ import numpy.typing as npt
 
 Scores = npt.NDArray[Any]
 
-Bound = Callable[[Scores, Scores], float]
+Bound = Callable[[Scores, Scores, int | None], float]
+"""The bound from paired scores, or as it would be if n samples had shown the same shares."""
 
 Z: Final = 1.6448536269514722
 """One-sided 95 %."""
+MOST_NEEDED: Final = 10_000_000
+"""What more samples than this would settle is not settled by samples."""
 
 
 class Verdict(StrEnum):
@@ -46,7 +49,10 @@ class Guard:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A decision with its evidence. `needed` is the number of samples that would settle an undecidable one."""
+    """A decision with its evidence.
+
+    `needed` is about the number of samples that would settle an undecidable one; None if no number would.
+    """
 
     verdict: Verdict
     source: float
@@ -60,7 +66,7 @@ class Judgement:
 def judge(source: Scores, variant: Scores, guard: Guard, bound: Bound) -> Judgement:
     """Compare the scores (0..1) of the same samples."""
     drop, n = float(np.mean(source) - np.mean(variant)), len(source)
-    upper = bound(source, variant)
+    upper = bound(source, variant, None)
     verdict, needed = Verdict.PASS, None
     if drop > guard.max_drop:
         verdict = Verdict.FAIL
@@ -69,10 +75,12 @@ def judge(source: Scores, variant: Scores, guard: Guard, bound: Bound) -> Judgem
     return Judgement(verdict, float(np.mean(source)), float(np.mean(variant)), drop, upper, n, needed)
 
 
-def proportion_bound(source: Scores, variant: Scores) -> float:
+def proportion_bound(source: Scores, variant: Scores, n: int | None = None) -> float:
     """The one-sided 95 % upper bound of mean(source - variant) where each score is 0 or 1: Tango's, by bisection."""
     difference = np.asarray(source, np.float64) - np.asarray(variant, np.float64)
-    lost, won, n = int((difference > 0).sum()), int((difference < 0).sum()), len(difference)
+    n = n or len(difference)
+    times = n / len(difference)
+    lost, won = float((difference > 0).sum()) * times, float((difference < 0).sum()) * times
     low, high = (lost - won) / n, 1.0
     for _ in range(60):
         middle = (low + high) / 2
@@ -80,16 +88,15 @@ def proportion_bound(source: Scores, variant: Scores) -> float:
     return high
 
 
-def share_bound(source: Scores, variant: Scores) -> float:
+def share_bound(source: Scores, variant: Scores, n: int | None = None) -> float:
     """The one-sided 95 % upper bound of mean(source - variant) where scores are shares: Student's t."""
     difference = np.asarray(source, np.float64) - np.asarray(variant, np.float64)
-    n = len(difference)
+    n = n or len(difference)
     quantile = Z + (Z**3 + Z) / (4 * (n - 1))
     return float(difference.mean() + quantile * difference.std(ddof=1) / math.sqrt(n))
 
 
-def _score(lost: int, won: int, n: int, difference: float) -> float:
-    """Tango's statistic: the share won under `difference` is the maximum-likelihood one, a root of a quadratic."""
+def _score(lost: float, won: float, n: int, difference: float) -> float:
     a = 2 * n
     b = -lost - won + (2 * n - lost + won) * difference
     c = -won * difference * (1 - difference)
@@ -98,12 +105,13 @@ def _score(lost: int, won: int, n: int, difference: float) -> float:
     return (lost - won - n * difference) / math.sqrt(variance) if variance > 0 else 0.0
 
 
-def _needed(source: Scores, variant: Scores, guard: Guard, bound: Bound) -> int:
-    """Repeat what was seen until the bound would hold: an estimate, rounded up to a quarter more each try."""
-    copies = 1.0
-    while copies < 1000:
-        copies *= 1.25
-        whole = math.ceil(copies)
-        if bound(np.tile(source, whole), np.tile(variant, whole)) <= guard.max_drop + guard.slack:
-            return len(source) * whole
-    return len(source) * 1000
+def _needed(source: Scores, variant: Scores, guard: Guard, bound: Bound) -> int | None:
+    """The least number at which the bound would hold if the shares stayed as they are, by bisection."""
+    low, high = len(source), MOST_NEEDED
+    limit = guard.max_drop + guard.slack
+    if bound(source, variant, high) > limit:
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if bound(source, variant, middle) <= limit else (middle, high)
+    return high

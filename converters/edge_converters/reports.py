@@ -15,7 +15,10 @@ from edge_converters.latency import Latency
 
 @dataclass(frozen=True)
 class Candidate:
-    """One scheme tried for a profile. `sentence` says in words how it ended."""
+    """One scheme tried for a profile. `sentence` says in words how it ended.
+
+    Only the one that ranking chose has a judgement; the others' verdict is `fail`.
+    """
 
     scheme: str
     verdict: Verdict
@@ -28,12 +31,15 @@ class Candidate:
 
 @dataclass(frozen=True)
 class ProfileReport:
-    """What became of a profile. `variant` is None if nothing is shipped for it."""
+    """What became of a profile. `variant` is None if nothing is shipped for it; `hint` says what to do then."""
 
     profile: str
     verdict: Verdict
     variant: str | None
+    taken: str | None
+    """The scheme that was judged; None if every scheme broke a check."""
     candidates: tuple[Candidate, ...]
+    hint: str = ""
     target: str = ""
     """How the variant ran on the target's engine."""
     float_bytes: int | None = None
@@ -43,8 +49,8 @@ class ProfileReport:
 
     @property
     def best(self) -> Candidate:
-        """The shipped candidate, or the one that came nearest."""
-        return min(self.candidates, key=_loss)
+        """The scheme that was judged, or the last that broke a check."""
+        return best_of(self.candidates, self.taken)
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,11 @@ class Conversion:
     parity: dict[str, float]
     samples: dict[str, int]
     measured_on: str
+
+
+def best_of(candidates: Sequence[Candidate], taken: str | None) -> Candidate:
+    """The one that was taken; if none was, the last."""
+    return next((each for each in candidates if each.scheme == taken), candidates[-1])
 
 
 ORDER: Final = (Verdict.PASS, Verdict.UNDECIDABLE, Verdict.UNREACHABLE, Verdict.FAIL)
@@ -79,8 +90,3 @@ def as_json(report: Conversion | ProfileReport) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     return value.model_dump(exclude_none=True) if isinstance(value, Figure) else str(value)
-
-
-def _loss(candidate: Candidate) -> tuple[int, float]:
-    drop = candidate.judgement.drop if candidate.judgement is not None else float("inf")
-    return ORDER.index(candidate.verdict), drop

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -37,9 +39,25 @@ def test_too_few_samples_are_undecidable_and_the_number_that_settles_it_is_said(
 
     assert judgement.verdict is Verdict.UNDECIDABLE
     assert judgement.needed is not None
-    assert judgement.needed > 40
-    copies = judgement.needed // 40
-    assert judge(np.tile(source, copies), np.tile(variant, copies), GUARD, proportion_bound).verdict is Verdict.PASS
+    z2 = 1.6448536269514722**2
+    assert judgement.needed == math.ceil(z2 * (1 / 0.03 - 1))  # z^2 / (n + z^2) <= 0.03
+
+
+def test_the_number_needed_is_the_least_that_passes():
+    source, variant = pairs(115, 2, 1, 2)
+    judgement = judge(source, variant, GUARD, proportion_bound)
+
+    assert judgement.verdict is Verdict.UNDECIDABLE
+    assert judgement.needed is not None
+    assert proportion_bound(source, variant, judgement.needed) <= 0.03
+    assert proportion_bound(source, variant, judgement.needed - 1) > 0.03
+
+
+def test_where_no_number_of_samples_would_settle_it_none_is_named():
+    judgement = judge(*pairs(99, 0, 0, 1), Guard(max_drop=0, slack=0), proportion_bound)
+
+    assert judgement.verdict is Verdict.UNDECIDABLE
+    assert judgement.needed is None
 
 
 def test_the_bound_without_any_difference_is_that_of_the_score_test():

@@ -17,6 +17,7 @@ from edge_converters.recipes import PASSES, recipe_for
 from edge_converters.routes import _STEPS, ROUTES, Step
 from edge_converters.sources import SourceKind
 from edge_converters.tasks import TASKS, Task
+from edge_converters.weights import STORAGE
 from edge_profiles.boards import shipped
 from edge_profiles.schemes import SCHEMES, Format, Scheme
 from tests.architecture.project import ROOT
@@ -42,7 +43,7 @@ def test_there_is_a_route_from_every_source_to_every_format():
 
 
 def test_every_scheme_has_passes_and_every_accelerator_a_trial():
-    assert set(PASSES) == set(Scheme)
+    assert set(PASSES) == set(STORAGE) == set(Scheme)
     assert {accelerator for _, accelerator in SCHEMES} == set(_TRIALS)
 
 

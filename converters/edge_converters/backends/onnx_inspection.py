@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import onnx
@@ -17,7 +18,8 @@ def inspect(model: str) -> dict[str, Any]:
     """Inputs and outputs as `TensorSpec` fields, operators without Q/DQ, and what is quantised how.
 
     `float_operators` are those with weights that compute on floats; `per_axis` the share of convolutions with a scale
-    for each channel; `nodes` the number of operators without Q/DQ.
+    for each channel; `weights` the numbers of elements of constant weights, by type, the largest first; `nodes` the
+    number of operators without Q/DQ.
     """
     graph = onnx.load(model).graph
     constants = {weight.name: weight for weight in graph.initializer}
@@ -31,6 +33,7 @@ def inspect(model: str) -> dict[str, Any]:
         "operators": sorted({node.op_type for node in work}),
         "float_operators": sorted({node.op_type for node in weighted if not _from_stored(node, written)}),
         "per_axis": _share([_has_axis(node, written, constants) for node in channels]),
+        "weights": _by_type([weight for node in weighted if (weight := _weight(node, written, constants)) is not None]),
         "nodes": len(work),
     }
 
@@ -71,3 +74,20 @@ def _has_axis(node: onnx.NodeProto, written: dict[str, onnx.NodeProto], constant
 
 def _share(flags: list[bool]) -> float:
     return sum(flags) / len(flags) if flags else 1.0
+
+
+def _weight(
+    node: onnx.NodeProto, written: dict[str, onnx.NodeProto], constants: dict[str, onnx.TensorProto]
+) -> onnx.TensorProto | None:
+    """The constant that holds the operator's weights, directly or behind a DequantizeLinear or a Cast."""
+    name = node.input[1]
+    while name in written and written[name].op_type in {"DequantizeLinear", "Cast"}:
+        name = written[name].input[0]
+    return constants.get(name)
+
+
+def _by_type(weights: list[onnx.TensorProto]) -> dict[str, list[int]]:
+    sizes: dict[str, list[int]] = {}
+    for weight in weights:
+        sizes.setdefault(TYPES[weight.data_type], []).append(math.prod(weight.dims))
+    return {kind: sorted(each, reverse=True) for kind, each in sorted(sizes.items())}

@@ -11,13 +11,16 @@ TYPES = {"float32": "FP32", "float16": "FP16", "int8": "INT8", "uint8": "UINT8",
 WITH_CHANNELS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
 """Operators whose weights have a scale for each channel, and the axis of the channels."""
 STRUCTURAL = {"DELEGATE"}
+WITH_WEIGHTS = {*WITH_CHANNELS, "FULLY_CONNECTED", "TRANSPOSE_CONV"}
+"""Operators whose second input holds the weights."""
 
 
 def inspect(model: str) -> dict[str, Any]:
     """Inputs and outputs as `TensorSpec` fields (names of the signature), operators, and what is quantised how.
 
-    `float_operators` are those that compute on floats; `per_axis` the share of convolutions with a scale for each
-    channel; `nodes` the number of operators.
+    `float_operators` are those that compute on floats; `per_axis` the share of convolutions with stored weights that
+    have a scale for each channel; `weights` the numbers of elements of constant weights, by type, the largest first;
+    `nodes` the number of operators.
     """
     interpreter = Interpreter(
         model_path=model, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
@@ -26,13 +29,15 @@ def inspect(model: str) -> dict[str, Any]:
     operators = [op for op in interpreter._get_ops_details() if op["op_name"] not in STRUCTURAL]
     runner = interpreter.get_signature_runner()
     channels = [op for op in operators if op["op_name"] in WITH_CHANNELS]
-    flags = [_has_axis(op, tensors) for op in channels]
+    flags = [_has_axis(op, tensors) for op in channels if tensors[op["inputs"][1]]["dtype"] is not np.float32]
+    weights = [weight for op in operators if (weight := _weight(op, operators, interpreter, tensors)) is not None]
     return {
         "inputs": _specs(interpreter.get_input_details(), runner.get_input_details()),
         "outputs": _specs(interpreter.get_output_details(), runner.get_output_details()),
         "operators": sorted({op["op_name"] for op in operators}),
         "float_operators": sorted({op["op_name"] for op in operators if _computes_on_floats(op)}),
         "per_axis": sum(flags) / len(flags) if flags else 1.0,
+        "weights": _by_type(weights),
         "nodes": len(operators),
     }
 
@@ -56,3 +61,24 @@ def _has_axis(operator: dict[str, Any], tensors: dict[int, dict[str, Any]]) -> b
     weight = tensors[operator["inputs"][1]]
     scales = weight["quantization_parameters"]["scales"]
     return len(scales) == int(weight["shape"][WITH_CHANNELS[operator["op_name"]]])
+
+
+def _weight(
+    operator: dict[str, Any], operators: list[dict[str, Any]], interpreter: Any, tensors: dict[int, dict[str, Any]]
+) -> dict[str, Any] | None:
+    """The constant that holds the operator's weights; half-precision ones come by way of a DEQUANTIZE."""
+    if operator["op_name"] not in WITH_WEIGHTS:
+        return None
+    place = operator["inputs"][1]
+    writer = next((op for op in operators if place in op["outputs"]), None)
+    if writer is not None and writer["op_name"] == "DEQUANTIZE":
+        place, writer = writer["inputs"][0], None
+    given = {entry["index"] for entry in interpreter.get_input_details()}
+    return None if writer is not None or place in given else tensors[place]
+
+
+def _by_type(weights: list[dict[str, Any]]) -> dict[str, list[int]]:
+    sizes: dict[str, list[int]] = {}
+    for weight in weights:
+        sizes.setdefault(TYPES[np.dtype(weight["dtype"]).name], []).append(int(np.prod(weight["shape"])))
+    return {kind: sorted(each, reverse=True) for kind, each in sorted(sizes.items())}

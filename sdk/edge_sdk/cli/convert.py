@@ -136,8 +136,12 @@ def _size(best: Candidate, report: ProfileReport) -> str:
 
 
 def _remarks(report: ProfileReport) -> Iterable[str]:
+    """How the variant ran, or why there is none and what to do; then what each scheme said that was not taken."""
+    best = report.best
     if report.variant is not None:
         yield f"{report.profile}: {report.target}"
-    for candidate in report.candidates:
-        if candidate.verdict != "pass":
-            yield f"{report.profile}: {candidate.scheme} {candidate.verdict}: {candidate.sentence}. {candidate.hint}"
+    else:
+        yield f"{report.profile}: {report.verdict}: {best.scheme}: {best.sentence}. {report.hint}"
+    for other in report.candidates:
+        if other.scheme != best.scheme:
+            yield f"{report.profile}: {other.scheme} not taken: {other.sentence}. {other.hint}".rstrip()

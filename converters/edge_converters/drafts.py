@@ -1,0 +1,76 @@
+"""A scheme of a profile, made into a file that holds every check of its target. How good it is, is judged elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_converters.checks import Trial, try_on_target, verify
+from edge_converters.datasets import Data
+from edge_converters.errors import CheckFailed
+from edge_converters.files import RUN_ON_CPU, ModelFile, run, stored_inputs
+from edge_converters.floats import Floats, make_file
+from edge_converters.guard import Guard
+from edge_converters.metrics import Metric, in_order
+from edge_converters.workers import Worker
+from edge_profiles.profile import Profile
+from edge_profiles.schemes import Scheme
+
+Array = npt.NDArray[Any]
+
+TRIAL_SAMPLES: Final = 16
+"""Samples that are run on the target's engine: a simulator takes up to a tenth of a second for each."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What making a variant needs, the same for all profiles."""
+
+    data: Data
+    floats: Floats
+    metric: Metric
+    guard: Guard
+    worker: Worker
+
+    @property
+    def tried(self) -> npt.NDArray[np.intp]:
+        """Rows of the evaluation data that are run on the target's engine: only for how near it is to the CPU."""
+        return self.data.decision_rows[:TRIAL_SAMPLES]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A file that truly has what its scheme asks, and runs. `real` are its answers to the evaluation data."""
+
+    scheme: Scheme
+    file: ModelFile
+    real: dict[str, Array]
+    inputs: Path
+    """The tried rows, as the file stores them."""
+    trial: Trial
+
+
+def make_draft(profile: Profile, scheme: Scheme, shop: Workshop) -> Draft:
+    """The profile's variant in `scheme`.
+
+    Raises:
+        NotConvertible: the model does not reach the scheme.
+        CheckFailed: the file is not what was asked for, or does not run as the profile asks.
+        WorkerDied: a library crashed.
+    """
+    data, floats, names = shop.data, shop.floats, list(shop.floats.reference)
+    canonical = floats.canonical[profile.format]
+    file = make_file(canonical, profile.format, scheme, profile.accelerator, floats.calibration, names, shop.worker)
+    verify(file, profile, scheme)
+    evaluation = stored_inputs(file, data.model_input(data.evaluation.x), "evaluation")
+    real, _ = run(file, RUN_ON_CPU[profile.format], evaluation, shop.worker, threads=profile.threads)
+    real = in_order(names, real)
+    if not all(np.isfinite(values).all() for values in real.values()):
+        raise CheckFailed("the variant answers NaN or infinity to evaluation data", "Numbers overflow in this scheme.")
+    inputs = stored_inputs(file, data.model_input(data.evaluation.x[shop.tried]), "trial")
+    trial = try_on_target(file, profile, inputs, {name: values[shop.tried] for name, values in real.items()})
+    return Draft(scheme, file, real, inputs, trial)

@@ -1,0 +1,56 @@
+"""Whether a file's weights are truly stored as its scheme says: a converter may leave them as floats without a word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from edge_converters.errors import CheckFailed
+from edge_converters.files import ModelFile
+from edge_profiles.schemes import Scheme
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How a scheme stores weights. Those with fewer elements than `float_below` may stay float32."""
+
+    kinds: frozenset[str]
+    float_below: int = 0
+
+
+_INTEGERS: Final = frozenset({"INT8", "UINT8"})
+STORAGE: Final[dict[Scheme, Storage]] = {
+    Scheme.FP32: Storage(frozenset({"FP32"})),
+    Scheme.FP16: Storage(frozenset({"FP16"})),
+    # TensorFlow's converter keeps smaller ones: kMinNumElementsForWeightsQuantization, quantize_weights.cc
+    Scheme.DYNAMIC: Storage(_INTEGERS, float_below=1024),
+    Scheme.INT8: Storage(_INTEGERS),
+    Scheme.QDQ_U8S8: Storage(_INTEGERS),
+    Scheme.QDQ_S8S8: Storage(_INTEGERS),
+    Scheme.QDQ_U16S8: Storage(_INTEGERS),
+}
+
+
+def check_weights(file: ModelFile, scheme: Scheme) -> None:
+    """Nothing if the file has no weights or stores them as asked.
+
+    Raises:
+        CheckFailed: none are stored so, or some that should be are not.
+    """
+    asked = STORAGE[scheme]
+    words = " or ".join(sorted(asked.kinds))
+    if file.weights and not asked.kinds & set(file.weights):
+        raise CheckFailed(
+            f"{scheme} asks for weights in {words}, the file holds only {', '.join(file.weights)}",
+            "The model is too small for this scheme, or has no operator that it applies to: leave the scheme out.",
+        )
+    left = [
+        f"{sizes[0]} elements of {kind}"
+        for kind, sizes in file.weights.items()
+        if kind not in asked.kinds and sizes[0] >= asked.float_below
+    ]
+    if left:
+        raise CheckFailed(
+            f"{scheme} asks for weights in {words}, the file also holds one with {left[0]}",
+            "The converter left it as it was: choose another scheme for this model.",
+        )
