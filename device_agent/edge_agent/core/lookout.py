@@ -60,8 +60,10 @@ class Lookout:
         return Wait(0.0 if self._ledger.standing.deployment else self._until_next())
 
     def soon(self) -> None:
-        """A deployment has ended: there may be a next one."""
-        self._next = 0.0
+        """A deployment has ended: there may be a next one. Not after one that was refused before it had a release: a
+        server that offers nonsense would be asked without a pause."""
+        if self._ledger.standing.release is not None:
+            self._next = 0.0
 
     def newer(self) -> Assignment | None:
         """The valid assignment there is, when it is time to look and it is not older than the one followed. Trouble in

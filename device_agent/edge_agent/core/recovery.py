@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
 from edge_agent.core import slots as slot
 from edge_agent.core.ledger import Ledger
@@ -28,12 +29,22 @@ def recover(
     ledger.load()
     _reconcile(ledger)
     ledger.report()
-    if ledger.standing.state in {State.ACTIVATING, State.PROBATION}:
+    if ledger.standing.state in _GIVEN_UP:
         _resume(ledger, switch, settings)
     while ledger.standing.state in {State.ACTIVATING, State.COMMITTING, State.ROLLING_BACK}:
         act()
     if loader.serving.active() is None:
         _load(ledger, loader, settings)
+
+
+_GIVEN_UP: Final[dict[State, tuple[Event, Reason]]] = {
+    State.VERIFYING: (Event.FAIL, Reason.MODEL_UNLOADABLE),
+    State.STAGED: (Event.FAIL, Reason.MODEL_UNLOADABLE),
+    State.ACTIVATING: (Event.UNDO, Reason.PROBATION_CRASHES),
+    State.PROBATION: (Event.UNDO, Reason.PROBATION_CRASHES),
+}
+"""States in which the candidate may take down the process or the whole device, and how they end when it has too often:
+otherwise a device would start, try it and go down for ever."""
 
 
 def _reconcile(ledger: Ledger) -> None:
@@ -44,11 +55,12 @@ def _reconcile(ledger: Ledger) -> None:
 
 
 def _resume(ledger: Ledger, switch: Switch, settings: UpdateSettings) -> None:
-    """The process ended between switch and commit, perhaps because of the candidate: count it before it starts."""
+    """The process ended while the candidate was at work, perhaps because of it: count it before it starts."""
     ledger.note(tries=ledger.standing.tries + 1)
     tries = ledger.standing.tries
     if tries > settings.max_tries:
-        ledger.move(Move(Event.UNDO, Reason.PROBATION_CRASHES, f"the agent was started {tries} times on it"))
+        event, reason = _GIVEN_UP[ledger.standing.state]
+        ledger.move(Move(event, reason, f"the agent was started {tries} times on it"))
     elif ledger.standing.state is State.PROBATION and (undo := switch.resume()):
         ledger.move(undo)
 

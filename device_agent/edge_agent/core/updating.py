@@ -43,7 +43,7 @@ class UpdateSettings:
     max_starts: int = 3
     """Process starts without a healthy model before the active one is passed over."""
     max_tries: int = 5
-    """Process starts during one activation and probation before it is undone."""
+    """Process starts while one release is verified, tested, activated and watched, before it is given up."""
     healthy_seconds: float = 900.0
     """A process that has watched the candidate in good health for so long is no part of a boot loop."""
     backoff_seconds: float = 1.0
@@ -68,7 +68,7 @@ class Standing(Wire):
     rounds: Count = 0
     """Earlier times this assignment was followed and ended for a reason that may pass."""
     tries: Count = 0
-    """Process starts since it was activated."""
+    """Process starts since it was downloaded."""
     crashes: Count = 0
     """Worker crashes in this probation, earlier processes included."""
     watched: Annotated[float, Field(ge=0)] = 0.0
