@@ -69,7 +69,7 @@ class Frame:
         """
         try:
             fields = json.loads(bytes(self.body))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadFrame("a message is not JSON") from error
         if not isinstance(fields, dict):
             raise BadFrame("a message is not a JSON object")

@@ -14,9 +14,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from edge_agent.adapters.frames import BadFrame, Closed, Frame, Kind, receive, send_fields, send_tensors, tensors_of
 from edge_agent.adapters.worker_orders import Failure, Order, Report, WorkerFaults
@@ -31,9 +34,14 @@ _SEALS: Final = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | f
 _ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """NumPy's own thread pool would only cost memory: the engine does the work, with the threads the variant says."""
 _CHATTER: Final = re.compile(r"^(INFO|WARNING|W0000|I0000|E0000)\b|^\s*$|LIBNATIVE")
+LEAVE_S: Final = 2.0
+"""How long a worker that has closed its channel may take to end."""
+MAX_MESSAGE: Final = 2000
 MEMORY_INTERVAL_MS: Final = 200
 """How often a worker with a limit is looked at."""
 NO_FAULTS: Final = WorkerFaults()
+
+Message = TypeVar("Message", bound=BaseModel)
 
 
 class WorkerGone(AgentError):
@@ -91,16 +99,17 @@ class WorkerProcess:
             with self._speaking:
                 send_fields(self._channel, Kind.LOAD, order.model_dump(mode="json"))
                 frame = receive(self._channel, time.monotonic() + self._settings.load_timeout_s)
+            if frame.kind is Kind.LOADED:
+                return _parsed(Report, frame)
+            failed = _failed(frame)
         except TimeoutError:
             self.stop()
             seconds = self._settings.load_timeout_s
             raise ModelFailed(Reason.MODEL_UNLOADABLE, f"the model did not load in {seconds:.0f} s") from None
         except (Closed, BadFrame):
             raise self._died_loading() from None
-        if frame.kind is Kind.LOADED:
-            return Report.model_validate(frame.fields())
         self.stop()
-        raise _failed(frame)
+        raise failed
 
     def run(self, inputs: list[Array]) -> tuple[list[Array], int]:
         """Outputs for inputs (both in the order of the variant) and the engine's time in nanoseconds.
@@ -123,12 +132,13 @@ class WorkerProcess:
                 frame = receive(self._channel, deadline)
             if frame.kind is Kind.RAN:
                 return tensors_of(frame)
+            failed = _failed(frame)
         except TimeoutError:
             raise WorkerHung(f"no answer within {self._settings.request_timeout_s:g} s") from None
         except (Closed, BadFrame):
             self.stop()
             raise WorkerGone(f"the worker ended: {self.last_words()}") from None
-        raise _failed(frame)
+        raise failed
 
     @property
     def alive(self) -> bool:
@@ -168,7 +178,9 @@ class WorkerProcess:
     def stop(self) -> None:
         """End the process and let go of everything; who waits for its answer is told that it has gone. Idempotent."""
         if self.alive:
-            self._process.kill()
+            # With whatever it has started: the model's code may be hostile.
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         # Not while another thread reads: a new descriptor could get the channel's number under its hands.
         with self._speaking:
@@ -176,7 +188,11 @@ class WorkerProcess:
         self._guard.join(1.0)
 
     def _died_loading(self) -> ModelFailed:
-        self._process.wait()
+        try:
+            self._process.wait(LEAVE_S)
+        except subprocess.TimeoutExpired:
+            self.stop()
+            return ModelFailed(Reason.MODEL_UNLOADABLE, "the model's process does not follow the protocol")
         words = self.last_words()
         memory = self._over_memory or self._process.returncode == -signal.SIGKILL
         self.stop()
@@ -252,8 +268,16 @@ def _spawn(model: bytes, environment: Mapping[str, str]) -> tuple[socket.socket,
 
 
 def _failed(frame: Frame) -> ModelFailed:
-    failure = Failure.model_validate(frame.fields())
-    return ModelFailed(failure.reason, failure.message)
+    failure = _parsed(Failure, frame)
+    return ModelFailed(failure.reason, failure.message[:MAX_MESSAGE])
+
+
+def _parsed(kind: type[Message], frame: Frame) -> Message:
+    """What a worker says; it may be under the control of a hostile model. Raises BadFrame."""
+    try:
+        return kind.model_validate(frame.fields())
+    except ValidationError as error:
+        raise BadFrame(f"a message is no {kind.__name__}") from error
 
 
 def _ending(code: int) -> str:
