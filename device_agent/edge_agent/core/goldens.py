@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -13,6 +15,22 @@ from edge_agent.core.tensors import Array, RealArray, to_real, to_stored
 from edge_agent.ports import ModelFailed
 from edge_contracts.manifest import Manifest, TensorSpec, Tolerance, Variant
 from edge_contracts.reasons import Reason
+
+MAX_BYTES: Final = 256 * 1024 * 1024
+"""Of all arrays, unpacked: they are read by the agent itself, which a release must not be able to bring down."""
+_UNREADABLE: Final = (
+    KeyError,
+    ValueError,
+    OSError,
+    EOFError,
+    MemoryError,
+    OverflowError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What zipfile and NumPy raise for an archive that is damaged, encrypted, packed by other means or not one."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +61,11 @@ def read_samples(variant: Variant, golden: bytes) -> list[Sample]:
         ModelFailed: selftest-outputs, when the data is unreadable or does not fit the signature.
     """
     try:
+        _check_size(golden)
         with np.load(io.BytesIO(golden), allow_pickle=False) as data:
             inputs = [list(_batches(spec, data[f"input_{i}"])) for i, spec in enumerate(variant.inputs)]
             outputs = [list(_batches(spec, data[f"output_{i}"])) for i, spec in enumerate(variant.outputs)]
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise ModelFailed(Reason.SELFTEST_OUTPUTS, f"the golden data is not readable: {error}") from error
     counts = {len(column) for column in (*inputs, *outputs)}
     if counts in ({0}, set()) or len(counts) != 1:
@@ -72,6 +91,13 @@ def compare(manifest: Manifest, variant: Variant, samples: list[Sample], answers
             worst, largest = max(worst, excess), max(largest, error)
         right += manifest.task != "classification" or _same_top(sample.outputs[0], got[0])
     return Agreement(float(worst), float(largest), right / len(samples), finite=True)
+
+
+def _check_size(golden: bytes) -> None:
+    with zipfile.ZipFile(io.BytesIO(golden)) as archive:
+        size = sum(info.file_size for info in archive.infolist())
+    if size > MAX_BYTES:
+        raise ValueError(f"it unpacks to {size} bytes, at most {MAX_BYTES} are taken")
 
 
 def _batches(spec: TensorSpec, array: Array) -> Iterator[Array]:

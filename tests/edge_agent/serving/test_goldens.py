@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import zipfile
 
 import numpy as np
 import pytest
 
-from edge_agent.core.goldens import Sample, compare, quantile_ms, read_samples
+from edge_agent.core.goldens import MAX_BYTES, Sample, compare, quantile_ms, read_samples
 from edge_agent.core.tensors import Array, to_stored
 from edge_agent.ports import ModelFailed
 from edge_contracts.manifest import DataType, Quantization, TensorSpec
+from edge_contracts.reasons import Reason
 from tests.support.releases import release, samples
 
 FLOAT, STORED = release("cpu-ort"), release("cpu-litert")
@@ -22,6 +24,44 @@ def packed(**arrays: Array) -> bytes:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return buffer.getvalue()
+
+
+def bomb() -> bytes:
+    """Some hundred kilobytes that unpack to more than is taken."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, input_0=np.zeros((MAX_BYTES // 4 // 64 + 1, 8, 8, 1), np.float32))
+    return buffer.getvalue()
+
+
+def damaged() -> bytes:
+    """A packed archive whose middle is noise, under its own directory."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, input_0=np.random.default_rng(0).normal(size=2000))
+    data = bytearray(buffer.getvalue())
+    data[60:2000] = b"\xff" * 1940
+    return bytes(data)
+
+
+def claiming(shape: str) -> bytes:
+    """An array whose header names a shape it does not have."""
+    plain = io.BytesIO()
+    np.save(plain, np.zeros((8,), np.float32))
+    head = plain.getvalue().replace(b"(8,), }" + b" " * len(shape), f"({shape},), }}".encode() + b" ")
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("input_0.npy", head)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "golden",
+    [b"", b"no archive", bomb(), damaged(), claiming("9" * 13), claiming("9" * 30), packed()[:-8]],
+    ids=["empty", "text", "bomb", "damaged", "huge", "absurd", "cut"],
+)
+def test_hostile_golden_data_fails_the_release_and_not_the_agent(golden: bytes) -> None:
+    with pytest.raises(ModelFailed, match="not readable") as failure:
+        read_samples(FLOAT.variant, golden)
+    assert failure.value.reason is Reason.SELFTEST_OUTPUTS
 
 
 def held_against(expected: Array, got: Array) -> tuple[float, float, bool]:
