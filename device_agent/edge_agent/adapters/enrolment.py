@@ -216,7 +216,7 @@ def _refusal(status: int, body: bytes) -> EnrolmentFailed:
 def _checked_certificate(
     response: EnrolmentResponse, ticket: EnrolmentTicket, key: ec.EllipticCurvePrivateKey
 ) -> x509.Certificate:
-    """The certificate, if it is for our key and our name and by the authority of the ticket."""
+    """The certificate, if it is for our key and our name, of the tenant and by the authority of the ticket."""
     try:
         certificate = x509.load_pem_x509_certificate(response.certificate.encode())
         authorities = x509.load_pem_x509_certificates(ticket.ca.encode())
@@ -225,12 +225,13 @@ def _checked_certificate(
     names = [name.value for name in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     fits = (
         certificate.public_key() == key.public_key()
+        and response.tenant == ticket.tenant
         and names == [str(response.device)]
         and any(_issued_by(certificate, authority) for authority in authorities)
     )
     if not fits:
         raise EnrolmentFailed(
-            "the certificate is not for this device's key and name, or not by the ticket's authority",
+            "the certificate is not for this device's key and name, or not of the ticket's tenant and authority",
             "See the server's log; make a new ticket with `edge-sdk devices token`.",
         )
     return certificate

@@ -81,6 +81,8 @@ class TufRepository:
                 raise Refused(Reason.METADATA_INVALID, f"{path} is {info.length} bytes, at most {MAX_MANIFEST_BYTES}")
             held = Path(self._fresh().find_cached_target(info) or self._fresh().download_target(info))
             data = held.read_bytes()
+            # What is used is what is verified, whatever became of the file in between.
+            info.verify_length_and_hashes(data)
             self._forget_all_but(held)
             return data
 

@@ -105,6 +105,12 @@ def test_a_certificate_of_another_authority_is_not_kept(door: Door, state_dir: P
     assert load_identity(state_dir) is None
 
 
+def test_an_identity_of_another_tenant_is_not_kept(door: Door, state_dir: Path) -> None:
+    with pytest.raises(EnrolmentFailed, match="tenant"):
+        enrol(door.ticket(state_dir, tenant="umbrella"), state_dir, profile=PROFILE)
+    assert load_identity(state_dir) is None
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b'{"server": 1}'])
 def test_a_broken_ticket_is_explained(state_dir: Path, content: bytes) -> None:
     ticket = state_dir / "ticket.json"
