@@ -16,7 +16,7 @@ from edge_fleet.adapters import authority, doors, online_keys, vault
 from edge_fleet.adapters.blobs import FolderBlobs
 from edge_fleet.adapters.broker import SERVER_USER, BrokerFiles, Mosquitto
 from edge_fleet.adapters.database import Database, sqlite_url
-from edge_fleet.adapters.files import write_whole
+from edge_fleet.adapters.files import PRIVATE, write_whole
 from edge_fleet.adapters.folder import DataFolder
 from edge_fleet.adapters.gate import BrokerGate
 from edge_fleet.adapters.mqtt import PahoLink
@@ -228,4 +228,4 @@ def _check_space(folder: DataFolder) -> None:
 def _write_settings(folder: DataFolder, settings: Settings) -> None:
     path = folder.root / SETTINGS_FILE
     if not path.exists():
-        write_whole(path, settings.as_toml().encode())
+        write_whole(path, settings.as_toml().encode(), PRIVATE)

@@ -6,6 +6,7 @@ import base64
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,7 +16,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edge_contracts.api import ASSIGNMENT_PATH, ENROL_PATH, EnrolmentResponse
-from edge_contracts.ids import ProfileName
+from edge_contracts.ids import DeviceId, ProfileName
+from edge_fleet.adapters.database import Database, sqlite_url
+from edge_fleet.errors import Unauthenticated
+from edge_fleet.records.identities import CertificateRow, DeviceRow, EnrolmentTokenRow
+from edge_fleet.services.enrolment import identify
 from tests.edge_fleet.server_case import PROFILES, Device, Server, must, problem
 from tests.support.broker import Authority
 
@@ -142,6 +147,25 @@ def test_a_revoked_device_is_out_and_stays_out(server: Server) -> None:
     assert [row["subject"] for row in rows if row["action"] == "device.revoke"].count(device.id) == 1
     problem(refusal(server, device.request(token)), 403, "certificate-revoked")
     problem(refusal(server, Device().request(server.enrolment_token(), name=device.id)), 409, "identity-exists")
+
+
+def test_a_certificate_that_expires_during_a_connection_is_no_good_any_more(tmp_path: Path) -> None:
+    database, now = Database(sqlite_url(tmp_path / "fleet.sqlite")), datetime.now(UTC)
+    database.migrate()
+    device, later = DeviceId("gate-1"), now + timedelta(days=1)
+    secret = EnrolmentTokenRow(id="t", secret_hash="h", uses_left=0, labels={}, allow_reenrolment=False, expires=now)
+    secret.created_by, secret.created = "ann", now
+    row = DeviceRow(id=device, profile=PROFILES[0], labels={}, hpke_public_key=bytes(32), enrolled=now)
+    shown = CertificateRow(serial="1f", device=device, token="t", key_digest="k", pem="", issued=now, expires=later)
+    with database.write() as session:
+        for one in (secret, row, shown):
+            session.add(one)
+            session.flush()
+    with database.read() as session:
+        assert identify(session, 0x1F, device, now).id == device
+        with pytest.raises(Unauthenticated, match="expired"):
+            identify(session, 0x1F, device, later)
+    database.close()
 
 
 def test_revoking_what_is_not_there_says_so(server: Server) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import sqlite3
@@ -56,6 +57,18 @@ def test_secrets_are_private_and_everything_is_in_one_folder(folder: Path) -> No
     names = {path.name for path in (folder / "keys").iterdir()}
     assert names == {"authority.pem", "director.pem", "snapshot.pem", "timestamp.pem", "kek.bin"}
     assert {path.stat().st_mode & 0o777 for path in (folder / "keys").iterdir()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in folder.glob("fleet.sqlite*")} == {0o600}
+
+
+def test_settings_with_a_database_password_are_private_and_nothing_is_for_others_to_write(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        app.initialise(Settings(data=tmp_path / "data", database=f"sqlite:///{tmp_path / 'elsewhere.sqlite'}"))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "data" / "server.toml").stat().st_mode & 0o777 == 0o600
+    found = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
+    assert [path for path in found if path.name != "lock" and path.stat().st_mode & 0o022] == []
 
 
 def test_a_folder_is_set_up_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

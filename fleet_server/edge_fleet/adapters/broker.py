@@ -54,6 +54,7 @@ persistence_location {store}/
 autosave_interval 60
 max_inflight_messages 1000
 max_queued_messages 100000
+max_queued_bytes 268435456
 max_packet_size 300000
 persistent_client_expiration 14d
 log_dest stderr

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge_fleet.adapters.files import PRIVATE
 from edge_fleet.errors import CannotStart
 
 _OF_A_DISK: Final = {"lost+found"}
@@ -70,10 +71,12 @@ class DataFolder:
         return (self.certificates, self.broker, self.repository, self.blobs, self.keys)
 
     def create(self) -> None:
-        """Make the folders; nothing happens to those that exist."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        """Make the folders; nothing happens to those that exist. What is not private is never for others to write, and
+        the database (SQLite gives its mode to the files beside it) is not for others to read."""
+        self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
         for folder in self._folders:
-            folder.mkdir(mode=0o700 if folder == self.keys else 0o777, exist_ok=True)
+            folder.mkdir(mode=0o700 if folder == self.keys else 0o755, exist_ok=True)
+        self.database.touch(mode=PRIVATE)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

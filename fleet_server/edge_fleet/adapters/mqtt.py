@@ -32,6 +32,8 @@ UNACKNOWLEDGED: Final = 1000
 """MQTT 5 receive maximum: how many the broker sends ahead of our acknowledgements."""
 WAITING: Final = 20_000
 """Messages without acknowledgement (heartbeats) are dropped beyond this many; the next one brings the same news."""
+SMALL_BYTES: Final = 16 * 1024
+"""And so are larger ones than this: those that wait must not take the server's memory."""
 
 
 class PahoLink:
@@ -117,7 +119,7 @@ class PahoLink:
             _log.warning("cannot subscribe: %s", result)
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        if message.qos == 0 and self._waiting.qsize() >= WAITING:
+        if message.qos == 0 and (len(message.payload) > SMALL_BYTES or self._waiting.qsize() >= WAITING):
             return
         receipt = (self._connection, message.mid, message.qos)
         self._waiting.put(Incoming(message.topic, bytes(message.payload), message.retain, receipt))

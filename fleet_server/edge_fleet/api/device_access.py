@@ -29,7 +29,7 @@ def calling_device(request: Request, parts: TheFleet) -> DeviceRow:
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     name = str(names[0].value) if len(names) == 1 else ""
     with parts.database.read() as session:
-        return identify(session, certificate.serial_number, name)
+        return identify(session, certificate.serial_number, name, parts.clock())
 
 
 CallingDevice = Annotated[DeviceRow, Depends(calling_device)]

@@ -201,11 +201,12 @@ class Enrolment:
         )
 
 
-def identify(session: Session, serial: int, device: str) -> DeviceRow:
-    """The device whose certificate this is; TLS has verified that our authority issued it.
+def identify(session: Session, serial: int, device: str, now: datetime) -> DeviceRow:
+    """The device whose certificate this is; TLS has verified that our authority issued it, when the connection began.
 
     Raises:
-        Unauthenticated: not a device's certificate, or replaced by a newer one. Forbidden: the device is revoked.
+        Unauthenticated: not a device's certificate, expired, or replaced by a newer one.
+        Forbidden: the device is revoked.
     """
     certificate = session.get(CertificateRow, f"{serial:x}")
     if certificate is None or certificate.device != device:
@@ -218,6 +219,9 @@ def identify(session: Session, serial: int, device: str) -> DeviceRow:
     if certificate.revoked is not None:
         message = f"A newer identity has taken the place of this certificate of {device}"
         raise Unauthenticated("certificate-replaced", message, "Enrol the device anew.")
+    if now >= certificate.expires:
+        message = f"The certificate of {device} expired at {certificate.expires:%Y-%m-%d %H:%M} UTC"
+        raise Unauthenticated("certificate-expired", message, "Enrol the device anew.")
     return row
 
 
