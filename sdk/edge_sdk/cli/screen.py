@@ -50,7 +50,8 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
 def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], title: str | None = None) -> Table:
     """A table. Its first column, which names the row, is kept in one piece: people copy it into the next command.
 
-    Brackets in a cell are shown as they are, whoever wrote them; styles are given as `Text`.
+    Brackets in a cell are shown as they are, whoever wrote them; styles are given as `Text`. What a device says is a
+    stranger's text: characters that would steer the terminal are shown as replaced.
     """
     from rich import box
     from rich.table import Table
@@ -60,8 +61,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], title: s
     for number, column in enumerate(columns):
         made.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
-        made.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+        made.add_row(*(Text(harmless(cell)) if isinstance(cell, str) else cell for cell in row))
     return made
+
+
+def harmless(text: str) -> str:
+    """`text` without escape sequences and other controls; line breaks stay."""
+    return "".join(one if one.isprintable() or one == "\n" else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def say(sentence: str) -> None:
