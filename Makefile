@@ -3,6 +3,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format bench lock clean distclean
 
+# Tests that load ONNX Runtime themselves send no usage data to its maker either.
+export ORT_DISABLE_TELEMETRY := 1
+
 BIN := .venv/bin
 DEVICE_BIN := .venv-device/bin
 

@@ -23,6 +23,7 @@ from edge_converters.tasks import Task
 Answer = dict[str, Any]
 
 SETTINGS: Final = {
+    "ORT_DISABLE_TELEMETRY": "1",  # since 1.29 it sends usage data to its maker, unless told not to
     "PYTHONHASHSEED": "0",  # some libraries write out sets: the same input shall give the same bytes
     "PYTHONWARNINGS": "ignore",
     "TF_CPP_MIN_LOG_LEVEL": "3",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
+from securesystemslib.signer import Signer
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, RepositoryError
 from tuf.api.metadata import Metadata, Root, Targets
 from tuf.ngclient import Updater
@@ -74,8 +75,10 @@ def publish(bundle: Bundle, keys: KeyFolder, client: FleetClient, unlock: Unlock
     manifest = bundle.manifest
     progress.step(f"{manifest.model} version {manifest.version}: looking whether it is published")
     existing = client.release(manifest.model, manifest.version)
+    known = current_targets(keys, client)
     if existing is not None:
-        return Published(_same(existing, bundle, current_targets(keys, client)), repeated=True)
+        return Published(_same(existing, bundle, known), repeated=True)
+    signer = keys.signer(Role.TARGETS, unlock)  # before anything is uploaded: the passphrase may be wrong
     work = make_private_folder(keys.folder("publishing") / Digest.of(bundle.manifest_bytes).hex)
     progress.step(f"encrypting {len(bundle.payloads)} variants")
     sealed = {name: _seal(payload, work, name) for name, payload in bundle.payloads.items()}
@@ -83,7 +86,7 @@ def publish(bundle: Bundle, keys: KeyFolder, client: FleetClient, unlock: Unlock
         sent = progress.uploading(name, artifact.file.length)
         client.put_artifact(artifact.file.digest, artifact.ciphertext, sent)
     progress.step("signing and announcing the release")
-    release = _announce(bundle, sealed, keys, client, unlock)
+    release = _announce(bundle, sealed, keys, client, signer)
     shutil.rmtree(work, ignore_errors=True)
     return Published(release, repeated=False)
 
@@ -155,14 +158,13 @@ def _seal(payload: bytes, work: Path, name: VariantName) -> _Sealed:
 
 
 def _announce(
-    bundle: Bundle, sealed: Mapping[VariantName, _Sealed], keys: KeyFolder, client: FleetClient, unlock: Unlock
+    bundle: Bundle, sealed: Mapping[VariantName, _Sealed], keys: KeyFolder, client: FleetClient, signer: Signer
 ) -> ReleaseView:
     artifacts = tuple(
         NewArtifact(variant=name, digest=one.file.digest, length=one.file.length, key=one.key)
         for name, one in sealed.items()
     )
     added = release_targets(bundle.manifest, bundle.manifest_bytes, {name: one.file for name, one in sealed.items()})
-    signer = keys.signer(Role.TARGETS, unlock)
     for attempt in range(_RACES):
         targets = sign(next_targets(current_targets(keys, client), added, datetime.now(UTC)), signer)
         wish = NewRelease(manifest=bundle.manifest_bytes, targets=targets.decode(), artifacts=artifacts)

@@ -29,7 +29,6 @@ _CODES: Final[tuple[tuple[type[Exception], int], ...]] = (
     (CheckFailed, NotAchieved.exit_code),
     (ConverterError, BadInput.exit_code),
     (InvalidProfile, BadInput.exit_code),
-    (InvalidId, BadInput.exit_code),
     (Refused, Untrusted.exit_code),
     (ContractError, BadInput.exit_code),
 )
@@ -58,6 +57,8 @@ def explain(error: Exception) -> Failure | None:
         where = f"{error.filename}: " if error.filename else ""
         hint = "Check that place, its free space and who may write there."
         return Failure(f"{where}{error.strerror or error}", hint, BadInput.exit_code)
+    if isinstance(error, InvalidId):
+        return Failure(str(error), "Use a-z, 0-9, - and _ only.", BadInput.exit_code)
     code = next((code for kind, code in _CODES if isinstance(error, kind)), None)
     return None if code is None else Failure(str(error), str(getattr(error, "hint", "")), code)
 
