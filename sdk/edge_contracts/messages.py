@@ -37,7 +37,7 @@ class Birth(Wire):
     at: float
     profile: ProfileName
     agent_version: Short
-    engines: tuple[Short, ...] = ()
+    engines: Annotated[tuple[Short, ...], Field(max_length=64)] = ()
     """Engine/accelerator pairs found at start, as `onnxruntime/cpu`."""
     state: State
     running: RunningRelease | None = None

@@ -19,6 +19,8 @@ from edge_contracts.reasons import Reason
 MODEL_MEMBER: Final = "model"
 GOLDEN_MEMBER: Final = "golden.npz"
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+_UNREADABLE: Final = (zipfile.BadZipFile, KeyError, EOFError, OSError, ValueError, NotImplementedError, RuntimeError)
+"""What zipfile raises for a hostile archive: places before its beginning and names that are no text among them."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def unpack_payload(data: bytes, model: FileRef, golden: FileRef) -> Payload:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return Payload(_member(archive, MODEL_MEMBER, model), _member(archive, GOLDEN_MEMBER, golden))
-    except (zipfile.BadZipFile, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise Refused(Reason.PAYLOAD_MALFORMED, str(error)) from error
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from edge_contracts.codec import MAX_MESSAGE_BYTES, MAX_PLAIN_BYTES, decode, encode
 from edge_contracts.errors import Malformed
-from edge_contracts.messages import Ack, Desired, Heartbeat
+from edge_contracts.messages import Ack, Birth, Desired, Heartbeat
 from edge_contracts.topics import TOPICS
 from edge_contracts.window import TelemetryWindow
 from tests.edge_contracts.messages_examples import EXAMPLES
@@ -96,6 +96,12 @@ def test_only_plain_values_come_in(inside):
     data = cbor2.dumps(fields, value_sharing=inside is _SHARED or inside is _AROUND)
     with pytest.raises(Malformed, match="plain"):
         decode(Desired, b"\x00" + data)
+
+
+def test_a_device_has_no_endless_list_of_engines():
+    born = EXAMPLES["birth"].model_copy(update={"engines": ("onnxruntime/cpu",) * 65})
+    with pytest.raises(Malformed, match=r"Birth\.engines"):
+        decode(Birth, encode(born))
 
 
 @pytest.mark.parametrize("version", [2**20_000, -1, "x" * 1000, [[1]], None], ids=lambda value: type(value).__name__)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner
 
@@ -200,6 +203,24 @@ def a_zip(**members):
 def test_a_hostile_payload_is_refused(case, data, reason):
     variant = case.manifest.variants[0]
     assert refused(unpack_payload, data, variant.model, variant.golden) is reason
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.data())
+def test_a_payload_with_any_bytes_changed_is_refused_or_the_same(data):
+    payload = Payload(b"m" * 50, b"g" * 30)
+    packed = bytearray(pack_payload(payload))
+    for place in data.draw(st.lists(st.integers(0, len(packed) - 1), min_size=1, max_size=6)):
+        packed[place] = data.draw(st.sampled_from((0, 0x80, 0xFF)))
+    with suppress(Refused):
+        assert unpack_payload(bytes(packed), ref(payload.model), ref(payload.golden)) == payload
+
+
+def test_a_directory_before_the_beginning_is_refused(case):
+    data = bytearray(pack_payload(case.payload))
+    data[-6:-2] = b"\xff\xff\xff\x0f"  # where the central directory begins
+    variant = case.manifest.variants[0]
+    assert refused(unpack_payload, bytes(data), variant.model, variant.golden) is Reason.PAYLOAD_MALFORMED
 
 
 def test_a_payload_is_the_same_bytes_each_time(case):

@@ -179,13 +179,19 @@ def test_impossible_numbers_are_refused_and_still_acknowledged(case: FleetCase) 
             (WINDOW, window.model_copy(update={"sequence": 12, "start": float("nan")})),
             (WINDOW, window.model_copy(update={"sequence": 13, "start": 1e300})),
             (WINDOW, window.model_copy(update={"sequence": 14, "classes": (2**62,) * 10})),
+            (WINDOW, window.model_copy(update={"sequence": 17, "version": 99})),
             (EVENT, _report(reporter.boot, 15, deployment, at=float("inf"))),
             (EVENT, _report(reporter.boot, 16, "d-of-another", at=0.0)),
         ]
         for topic, message in wrong:
             reporter.send_bytes(topic, encode(message))
-        case.take_in(lambda: reporter.acknowledged() >= set(range(11, 17)))
-    assert case.ingest.dropped == {"impossible-number": 2, "impossible-time": 3, "unknown-deployment": 1}
+        case.take_in(lambda: reporter.acknowledged() >= set(range(11, 18)))
+    assert case.ingest.dropped == {
+        "impossible-number": 2,
+        "impossible-time": 3,
+        "unknown-release": 1,
+        "unknown-deployment": 1,
+    }
 
 
 @pytest.mark.parametrize(

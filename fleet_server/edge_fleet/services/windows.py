@@ -13,9 +13,10 @@ from edge_contracts.operations import WindowView
 from edge_contracts.window import TelemetryWindow
 from edge_fleet.records.identities import DeviceRow
 from edge_fleet.records.observations import WindowRow
+from edge_fleet.records.releases import ReleaseRow
 from edge_fleet.services import presence
 from edge_fleet.services.changes import Kind
-from edge_fleet.services.dropped import moment, storable
+from edge_fleet.services.dropped import Dropped, moment, storable
 
 
 def take(session: Session, device: DeviceRow, message: TelemetryWindow, now: datetime) -> Kind | None:
@@ -23,6 +24,9 @@ def take(session: Session, device: DeviceRow, message: TelemetryWindow, now: dat
     start, end = moment(message.start), moment(message.end)
     storable(message.sequence, message.version, message.n, message.errors, *_counts(message))
     presence.seen(device, now)
+    release = (ReleaseRow.model == message.model) & (ReleaseRow.version == message.version)
+    if session.scalar(select(ReleaseRow.version).where(release)) is None:
+        raise Dropped("unknown-release", f"{message.model} {message.version} was never published here")
     known = select(WindowRow.id).where(
         WindowRow.device == device.id, WindowRow.boot == message.boot, WindowRow.sequence == message.sequence
     )
