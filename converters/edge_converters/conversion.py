@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
-from edge_contracts.features import confidence_counts, make_baselines, top_classes
+from edge_contracts.features import make_baselines
 from edge_contracts.ids import ModelName
 from edge_contracts.manifest import MANIFEST_FILE, Baseline, Lineage, Manifest, Variant, write_manifest
+from edge_converters.answers import count_answers
 from edge_converters.bundles import REPORT_FILE, VARIANTS_FOLDER, check_place, write_bundle
 from edge_converters.datasets import Data
 from edge_converters.drafts import Workshop
@@ -48,10 +49,12 @@ def convert(
     guard: Guard | None = None,
     seed: int = 0,
     on_step: OnStep = silent,
+    worker: Worker | None = None,
 ) -> Conversion:
     """One variant for each profile, proven against the float source, written as a bundle to `output`.
 
-    The bundle is written if every profile passes; otherwise nothing is, and the outcome says why.
+    The bundle is written if every profile passes; otherwise nothing is, and the outcome says why. `worker` is for many
+    conversions in a row: its libraries are loaded once, and a source file is read once.
 
     Raises:
         BadInput: source, data or arguments are not usable.
@@ -67,10 +70,10 @@ def convert(
     total = len(profiles) + 2
     on_step("reading the source and proving the float conversions", 0, total)
     formats = tuple(dict.fromkeys(profile.format for profile in profiles))
-    with _workplace() as folder, Worker() as worker:
-        floats = prepare(opened, data, formats, folder, worker, seed)
+    with _workplace() as folder, _own_or(worker) as child:
+        floats = prepare(opened, data, formats, folder, child, seed)
         metric = choose_metric(floats.reference, data.evaluation.y, tuple(data.evaluation.x.shape[1:]), len(labels))
-        shop = Workshop(data, floats, metric, guard, worker)
+        shop = Workshop(data, floats, metric, guard, child)
         made = []
         for done, profile in enumerate(profiles, start=1):
             on_step(f"{profile.name}: {', then '.join(profile.schemes)}", done, total)
@@ -97,6 +100,10 @@ def convert(
         write_bundle(output, _files(manifest, made, outcome))
     on_step("done", total, total)
     return outcome
+
+
+def _own_or(worker: Worker | None) -> AbstractContextManager[Worker]:
+    return Worker() if worker is None else nullcontext(worker)
 
 
 @contextmanager
@@ -154,17 +161,12 @@ def _manifest(
 
 def _baseline(tensor: str, data: Data, floats: Floats, metric: Metric) -> Baseline:
     """Inputs before preprocessing, and the source's own answers, over all evaluation data."""
-    features = make_baselines(tensor, data.evaluation.x)
-    if metric.task != "classification":
-        return Baseline(n=len(data.evaluation), features=features)
-    scores = next(iter(floats.reference.values()))
-    found, confidence = top_classes(scores)
-    count = max(scores.reshape(len(scores), -1).shape[1], 2)
+    answers = count_answers(metric, floats.reference)
     return Baseline(
         n=len(data.evaluation),
-        features=features,
-        classes=tuple(int((found == label).sum()) for label in range(count)),
-        confidence=confidence_counts(confidence),
+        features=make_baselines(tensor, data.evaluation.x),
+        classes=answers.classes if answers else (),
+        confidence=answers.confidence if answers else (),
     )
 
 

@@ -89,14 +89,18 @@ def prepare(source: Source, data: Data, formats: Collection[Format], folder: Pat
 def make_file(
     canonical: Path, kind: Format, scheme: str, accelerator: str, calibration: Path, names: list[str], worker: Worker
 ) -> ModelFile:
-    """The model in one format and scheme, inspected."""
-    path = canonical.with_name(f"{scheme}-{accelerator}.{kind}")
+    """The model in one format and scheme, inspected. What another profile had made is taken as it is."""
+    # a TFLite file is the same for every accelerator
+    path = canonical.with_name(f"{scheme}.tflite" if kind == "tflite" else f"{scheme}-{accelerator}.onnx")
     extra = (
         {"saved_model": str(canonical)}
         if kind == "tflite"
         else {"canonical": str(canonical), "accelerator": accelerator}
     )
-    worker.call(MAKE[kind], scheme=scheme, calibration=str(calibration), output=str(path), **extra)
+    if not path.exists():
+        unfinished = path.with_name(f"unfinished-{path.name}")
+        worker.call(MAKE[kind], scheme=scheme, calibration=str(calibration), output=str(unfinished), **extra)
+        unfinished.rename(path)
     return inspect_file(path, kind, tuple(names), worker)
 
 

@@ -8,6 +8,7 @@ from edge_contracts.ids import Digest, VariantName
 from edge_contracts.manifest import Accuracy, EngineNeeds, Figure, FileRef, Limits, Variant
 from edge_contracts.payload import Payload, pack_payload
 from edge_converters import golden
+from edge_converters.answers import count_answers
 from edge_converters.bundles import GOLDEN_FILE, VARIANTS_FOLDER
 from edge_converters.checks import QUANTISED
 from edge_converters.drafts import Draft, Workshop
@@ -61,6 +62,7 @@ def pack(
         ),
         figures=figures,
         recipe_digest=recipe_for(profile, draft.scheme).digest,
+        answers=count_answers(shop.metric, draft.real),
     )
     folder = f"{VARIANTS_FOLDER}/{name}"
     files = {f"{folder}/model.{profile.format}": model, f"{folder}/{GOLDEN_FILE}": packed}

@@ -6,6 +6,7 @@ The payload of a variant (what is encrypted into the artifact) is the stored zip
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
@@ -149,6 +150,17 @@ class Limits(Wire):
     memory_bytes: Count | None = None
 
 
+class Answers(Wire):
+    """How often a classifier gave each class, and how sure it was, on the evaluation data.
+
+    A quantised variant's probabilities lie on a grid and beside its source's: against the source's answers a healthy
+    variant would look like drift.
+    """
+
+    classes: tuple[Count, ...]
+    confidence: tuple[Count, ...]
+
+
 class Variant(Wire):
     """One optimised model file for one profile."""
 
@@ -170,6 +182,8 @@ class Variant(Wire):
     accuracy: Accuracy | None = None
     figures: dict[str, Figure] = {}
     recipe_digest: Digest
+    answers: Answers | None = None
+    """The variant's own; absent if it classifies nothing."""
 
 
 class FeatureStatistic(StrEnum):
@@ -263,6 +277,13 @@ class Manifest(Wire):
     def for_profile(self, profile: str) -> tuple[Variant, ...]:
         """The variants made for `profile`, best first (the order of the manifest)."""
         return tuple(variant for variant in self.variants if variant.profile == profile)
+
+    def baseline_of(self, names: Collection[str]) -> Baseline:
+        """What to compare with where these variants run: the answers are the variant's own if it is one that tells."""
+        own = [variant.answers for variant in self.variants if variant.name in names]
+        if len(own) != 1 or own[0] is None:
+            return self.baseline
+        return self.baseline.model_copy(update={"classes": own[0].classes, "confidence": own[0].confidence})
 
 
 def read_manifest(data: bytes) -> Manifest:

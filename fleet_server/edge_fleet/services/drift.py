@@ -80,11 +80,12 @@ def _conditions(session: Session, cohort: Cohort, seen: Sequence[Seen]) -> list[
     manifest = _manifest(session, cohort)
     if manifest is None or not seen:
         return []
+    baseline = manifest.baseline_of({one.window.variant for one in seen})
     judged = [
         _Judged(kind, stream, finding)
         for kind, streams in (
-            (AlertKind.INPUT_DRIFT, input_streams(manifest.baseline, seen)),
-            (AlertKind.OUTPUT_DRIFT, output_streams(manifest.baseline, seen)),
+            (AlertKind.INPUT_DRIFT, input_streams(baseline, seen)),
+            (AlertKind.OUTPUT_DRIFT, output_streams(baseline, seen)),
         )
         for stream in streams
         if (finding := drift.find(stream)) is not None

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from edge_contracts.ids import ModelName, ProfileName
-from edge_contracts.manifest import Baseline, read_manifest
+from edge_contracts.manifest import Manifest, read_manifest
 from edge_contracts.window import LATENCY_BINS, latency_quantile
 from edge_fleet.domain import drift
 from edge_fleet.errors import NotFound
@@ -86,7 +86,7 @@ def release_telemetry(session: Session, model: ModelName, version: int, now: dat
         .order_by(DeviceRow.profile)
     ).all()
     found = [(profile, _windows(session, model, version, profile, now)) for profile in profiles]
-    cohorts = tuple(_cohort(profile, seen, manifest.baseline) for profile, seen in found if seen)
+    cohorts = tuple(_cohort(profile, seen, manifest) for profile, seen in found if seen)
     return ReleaseTelemetry(model, version, release.published, manifest.labels, cohorts)
 
 
@@ -119,7 +119,8 @@ def _windows(session: Session, model: ModelName, version: int, profile: ProfileN
     return [seen_in(row, windows.read(row)) for row in reversed(session.scalars(query).all())]
 
 
-def _cohort(profile: ProfileName, seen: Sequence[Seen], baseline: Baseline) -> CohortTelemetry:
+def _cohort(profile: ProfileName, seen: Sequence[Seen], manifest: Manifest) -> CohortTelemetry:
+    baseline = manifest.baseline_of({one.window.variant for one in seen})
     latency = np.zeros(LATENCY_BINS, dtype=np.int64)
     for one in seen:
         latency += np.asarray(one.window.latency)
