@@ -270,7 +270,7 @@ def test_emulating_an_unknown_profile_names_the_known_ones() -> None:
     assert "rpi4-litert" in done.stderr
 
 
-@pytest.mark.parametrize("text", ["", "a", "0", "101", "50,,100"])
+@pytest.mark.parametrize("text", ["", "a", "0", "101", "50,,100", "50,50", "10,5"])
 def test_wrong_waves_are_refused(text: str) -> None:
     with pytest.raises(sdk_errors.BadInput):
         shares_from(text)

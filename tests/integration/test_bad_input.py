@@ -222,7 +222,7 @@ def test_a_version_is_published_once(line: Line, tmp_path: Path) -> None:
     [
         (("rollouts", "create", "digits", "99"), 4, "no release digits 99"),
         (("rollouts", "create", "My Model", "1"), 3, "'My Model' is not a name"),
-        (("rollouts", "create", "digits", "1", "--waves", "10,5"), 4, "waves 0.1, 0.05 are cumulative shares"),
+        (("rollouts", "create", "digits", "1", "--waves", "10,5"), 3, "'10,5' is no list of percentages that grow"),
         (("rollouts", "create", "digits", "1", "--on-breach", "panic"), 3, "on_breach"),
         (("rollouts", "create", "digits", "1", "--label", "berlin"), 3, "'berlin' is not a label"),
         (("rollouts", "watch", "r-none"), 4, "no rollout r-none"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -74,12 +75,12 @@ def shares_from(text: str) -> tuple[float, ...]:
     """Cumulative shares from percentages, as `10,50,100`.
 
     Raises:
-        BadInput: not numbers between 0 and 100.
+        BadInput: not growing numbers between 0 and 100.
     """
     try:
         shares = tuple(float(part) / 100 for part in text.split(","))
     except ValueError:
         shares = ()
-    if not shares or not all(0 < share <= 1 for share in shares):
-        raise BadInput(f"{text!r} is no list of percentages", "Write --waves 10,50,100.")
+    if not shares or not all(low < high <= 1 for low, high in pairwise((0.0, *shares))):
+        raise BadInput(f"{text!r} is no list of percentages that grow", "Write --waves 10,50,100.")
     return shares
