@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,10 +80,16 @@ KINDS: Final[dict[str, tuple[str, ProfileClass, EngineNeeds, Tolerance]]] = {
 """One working kind for each engine and accelerator, and faulty ones: wrong answers, and NaN for a blank image."""
 
 
+@cache
+def _data() -> dict[str, npt.NDArray[Any]]:
+    """The arrays of the samples file, read once: NumPy parses a header as Python, which threads of 3.11 cannot share."""
+    with np.load(MODELS / "samples.npz") as data:
+        return dict(data)
+
+
 def samples() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     """64 labelled images the models were not trained on: x [64, 8, 8, 1] in 0..1, y [64]."""
-    data = np.load(MODELS / "samples.npz")
-    return data["x"], data["y"]
+    return _data()["x"], _data()["y"]
 
 
 def variant(
@@ -141,7 +148,7 @@ def release(
 
 
 def _golden(file: str, answers_of: str | None) -> bytes:
-    data = np.load(MODELS / "samples.npz")
+    data = _data()
     answers = data[KINDS[answers_of][0] if answers_of else file]
     buffer = io.BytesIO()
     np.savez(buffer, input_0=data["x"][:GOLDEN_SAMPLES], output_0=answers[:GOLDEN_SAMPLES])
@@ -149,7 +156,7 @@ def _golden(file: str, answers_of: str | None) -> bytes:
 
 
 def _baseline() -> Baseline:
-    data = np.load(MODELS / "samples.npz")
+    data = _data()
     answers = data["digits-fp32.onnx"]
     confidence = np.bincount([confidence_bin(float(p)) for p in answers.max(axis=1)], minlength=CONFIDENCE_BINS)
     return Baseline(
