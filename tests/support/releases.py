@@ -82,7 +82,7 @@ KINDS: Final[dict[str, tuple[str, ProfileClass, EngineNeeds, Tolerance]]] = {
 
 @cache
 def _data() -> dict[str, npt.NDArray[Any]]:
-    """The arrays of the samples file, read once: NumPy parses a header as Python, which threads of 3.11 cannot share."""
+    """The samples file, read once: NumPy parses a header as Python, which threads of 3.11 cannot do at once."""
     with np.load(MODELS / "samples.npz") as data:
         return dict(data)
 
