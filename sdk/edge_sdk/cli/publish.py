@@ -45,7 +45,7 @@ def publish(
         screen.show_json({"repeated": done.repeated, "release": release.model_dump(mode="json")})
         return
     did = "was published before, byte for byte" if done.repeated else "is published"
-    print(f"{release.model} version {release.version} {did}: {len(release.artifacts)} variants.")
+    print(f"{release.model} version {release.version} {did}: {', '.join(sorted(release.artifacts))}.")
     screen.say(f"Next: edge-sdk rollouts create {release.model} {release.version}")
 
 

@@ -134,15 +134,16 @@ def _follow(client: FleetClient, rollout: str, as_json: bool) -> None:
     from edge_sdk.errors import NotAchieved
     from edge_sdk.plans import ENDED
 
-    console, last = screen.console(errors=True), ""
+    console, last, told = screen.console(errors=True), "", ""
     with Live(console=console, auto_refresh=False, transient=True) as live, _goes_on_without(rollout):
         while True:
             view, deployments = _looked_up(client, rollout)
             now = view.model_dump_json() + "".join(each.model_dump_json() for each in deployments)
             if now != last and as_json:
                 screen.show_json_line({"rollout": view, "deployments": deployments})
-            elif now != last and not console.is_terminal:
-                screen.say(_line(view))
+            elif not as_json and not console.is_terminal:
+                if told != (told := _line(view)):
+                    screen.say(told)
             elif not as_json:
                 live.update(_picture(view, deployments), refresh=True)
             last = now
