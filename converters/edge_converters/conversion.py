@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
@@ -49,12 +49,12 @@ def convert(
     guard: Guard | None = None,
     seed: int = 0,
     on_step: OnStep = silent,
-    worker: Worker | None = None,
 ) -> Conversion:
     """One variant for each profile, proven against the float source, written as a bundle to `output`.
 
-    The bundle is written if every profile passes; otherwise nothing is, and the outcome says why. `worker` is for many
-    conversions in a row: its libraries are loaded once, and a source file is read once.
+    The bundle is written if every profile passes; otherwise nothing is, and the outcome says why. The
+    libraries run in a process of its own for each conversion: TensorFlow numbers names by what it did before, and the
+    same input shall give the same bytes.
 
     Raises:
         BadInput: source, data or arguments are not usable.
@@ -70,10 +70,10 @@ def convert(
     total = len(profiles) + 2
     on_step("reading the source and proving the float conversions", 0, total)
     formats = tuple(dict.fromkeys(profile.format for profile in profiles))
-    with _workplace() as folder, _own_or(worker) as child:
-        floats = prepare(opened, data, formats, folder, child, seed)
+    with _workplace() as folder, Worker() as worker:
+        floats = prepare(opened, data, formats, folder, worker, seed)
         metric = choose_metric(floats.reference, data.evaluation.y, tuple(data.evaluation.x.shape[1:]), len(labels))
-        shop = Workshop(data, floats, metric, guard, child)
+        shop = Workshop(data, floats, metric, guard, worker)
         made = []
         for done, profile in enumerate(profiles, start=1):
             on_step(f"{profile.name}: {', then '.join(profile.schemes)}", done, total)
@@ -100,10 +100,6 @@ def convert(
         write_bundle(output, _files(manifest, made, outcome))
     on_step("done", total, total)
     return outcome
-
-
-def _own_or(worker: Worker | None) -> AbstractContextManager[Worker]:
-    return Worker() if worker is None else nullcontext(worker)
 
 
 @contextmanager

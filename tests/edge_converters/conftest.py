@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +17,15 @@ from edge_contracts.ids import ModelName
 from edge_contracts.manifest import Preprocessing
 from edge_converters.conversion import convert
 from edge_converters.datasets import Data, Samples, make_data
+from edge_converters.drafts import Workshop
+from edge_converters.floats import prepare
 from edge_converters.guard import Guard
+from edge_converters.metrics import choose_metric
 from edge_converters.reports import Conversion
-from edge_converters.routes import travel
 from edge_converters.sources import recognise
 from edge_converters.workers import Worker
-from edge_profiles.boards import load
+from edge_profiles.boards import FOLDER, load, load_file
+from edge_profiles.profile import Profile
 from tests.architecture.project import ROOT
 
 SHARED = Path(os.environ.get("EDGE_SHARED_MODELS", ROOT.parent / "shared" / "models"))
@@ -33,11 +38,16 @@ EVERY_PROFILE = (
     "ethos-u55-128",
 )
 FACE_PROFILES = ("x86-64-vnni", "rpi4-litert", "gpu-litert", "hexagon-qnn", "ethos-u55-128")
-DECODE = """
-import pathlib, sys, numpy, tensorflow
+MAKE = """
+import pathlib, sys, keras, numpy, tensorflow
 for path in pathlib.Path(sys.argv[1]).glob("*.jpg"):
     numpy.save(pathlib.Path(sys.argv[2]) / path.stem, tensorflow.io.decode_jpeg(path.read_bytes()).numpy())
+keras.utils.set_random_seed(0)
+layers = [keras.layers.Dense(8, activation="relu"), keras.layers.Dense(3, activation="softmax")]
+keras.Sequential([keras.Input((6,)), *layers]).save(pathlib.Path(sys.argv[2]) / "small.keras")
 """
+OWN = {"my-pi": ("rpi4-litert", "dynamic"), "my-pc": ("x86-64-vnni", "fp16")}
+"""Profiles that a user wrote: a shipped one with another scheme."""
 KEYWORD_INPUT = Preprocessing(offset=83, scale=0.5847029089927673)
 """The float input is (stored - 83) * scale, as the data's authors say."""
 
@@ -61,6 +71,21 @@ def shared() -> Shared:
 
 
 @pytest.fixture(scope="session")
+def worker() -> Iterator[Worker]:
+    """One child for all that is no whole conversion: it loads TensorFlow once."""
+    with Worker() as child:
+        yield child
+
+
+def own_profile(name: str, like: str, scheme: str, folder: Path) -> Profile:
+    """A profile from a file as a user writes it: `like`, with one scheme."""
+    path = folder / f"{name}.toml"
+    text = (FOLDER / f"{like}.toml").read_text().replace(f'name = "{like}"', f'name = "{name}"')
+    path.write_text(re.sub(r"(?m)^schemes = .*$", f'schemes = ["{scheme}"]', text))
+    return load_file(path)
+
+
+@pytest.fixture(scope="session")
 def keyword_data(shared: Shared) -> Data:
     """Labelled keywords, 100 for calibration and the rest for evaluation; a repeated clip is taken once."""
     with np.load(shared / "keyword_spotting/mfcc_int8_500.npz") as arrays:
@@ -81,18 +106,27 @@ class Converted:
 
 @pytest.fixture(scope="session")
 def keyword_conversion(shared: Shared, keyword_data: Data, tmp_path_factory: pytest.TempPathFactory) -> Converted:
-    """KWS from its SavedModel, for every profile."""
-    source = shared / "keyword_spotting/kws_ref_model"
-    return Converted(_convert(source, keyword_data, EVERY_PROFILE, tmp_path_factory), keyword_data, source)
+    """KWS from its SavedModel, for every profile and for a user's own."""
+    source, folder = shared / "keyword_spotting/kws_ref_model", tmp_path_factory.mktemp("profiles")
+    boards = [load(name) for name in EVERY_PROFILE]
+    boards += [own_profile(name, *how, folder) for name, how in OWN.items()]
+    output = tmp_path_factory.mktemp("conversion") / "bundle"
+    return Converted(converted_to(source, boards, keyword_data, output), keyword_data, source)
 
 
 @pytest.fixture(scope="session")
-def keyword_onnx(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def keyword_shop(
+    shared: Shared, keyword_data: Data, worker: Worker, tmp_path_factory: pytest.TempPathFactory
+) -> Workshop:
+    """KWS as float files in both formats, ready to be made into variants one by one."""
+    source, folder = shared / "keyword_spotting/kws_ref_model", tmp_path_factory.mktemp("shop")
+    return shop_for(source, keyword_data, worker, folder)
+
+
+@pytest.fixture(scope="session")
+def keyword_onnx(keyword_shop: Workshop) -> Path:
     """KWS as an ONNX source."""
-    with Worker() as worker:
-        return travel(
-            recognise(shared / "keyword_spotting/kws_ref_model"), "onnx", tmp_path_factory.mktemp("onnx"), worker
-        )
+    return keyword_shop.floats.canonical["onnx"]
 
 
 @pytest.fixture(scope="session")
@@ -100,19 +134,26 @@ def keyword_onnx_conversion(
     keyword_onnx: Path, keyword_data: Data, tmp_path_factory: pytest.TempPathFactory
 ) -> Converted:
     """KWS from ONNX, for every profile."""
-    return Converted(_convert(keyword_onnx, keyword_data, EVERY_PROFILE, tmp_path_factory), keyword_data, keyword_onnx)
+    boards, output = [load(name) for name in EVERY_PROFILE], tmp_path_factory.mktemp("conversion") / "bundle"
+    return Converted(converted_to(keyword_onnx, boards, keyword_data, output), keyword_data, keyword_onnx)
 
 
 @pytest.fixture(scope="session")
-def face_data(tmp_path_factory: pytest.TempPathFactory) -> Data:
-    """Crops of the two photographs that come with scikit-learn, without labels, as bytes in [3, 240, 320]."""
-    folder = Path(pytest.importorskip("sklearn.datasets").__file__).parent / "images"
-    decoded = tmp_path_factory.mktemp("photographs")
-    subprocess.run([sys.executable, "-c", DECODE, str(folder), str(decoded)], check=True, capture_output=True)
-    photographs = [np.load(path) for path in sorted(decoded.glob("*.npy"))]
+def made_by_tensorflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The two photographs that come with scikit-learn as .npy [height, width, 3], and `small.keras` by Keras 3."""
+    photographs = Path(pytest.importorskip("sklearn.datasets").__file__).parent / "images"
+    folder = tmp_path_factory.mktemp("made")
+    subprocess.run([sys.executable, "-c", MAKE, str(photographs), str(folder)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def face_data(made_by_tensorflow: Path) -> Data:
+    """Crops of photographs, without labels, as bytes in [3, 240, 320]."""
+    photographs = [np.load(path) for path in sorted(made_by_tensorflow.glob("*.npy"))]
     rng = np.random.default_rng(0)
     crops = []
-    for turn in range(40):
+    for turn in range(28):
         picture = photographs[turn % len(photographs)]
         top, left = (int(rng.integers(0, side - size)) for side, size in zip(picture.shape, (240, 320), strict=False))
         crops.append(picture[top : top + 240, left : left + 320].transpose(2, 0, 1))
@@ -123,13 +164,18 @@ def face_data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 @pytest.fixture(scope="session")
 def face_conversion(shared: Shared, face_data: Data, tmp_path_factory: pytest.TempPathFactory) -> Converted:
     """The face detector from its opset-9 ONNX file, for every profile that it fits."""
-    source = shared / "face_detection/version-slim-320.onnx"
-    return Converted(_convert(source, face_data, FACE_PROFILES, tmp_path_factory), face_data, source)
+    source, output = shared / "face_detection/version-slim-320.onnx", tmp_path_factory.mktemp("conversion") / "bundle"
+    boards = [load(name) for name in FACE_PROFILES]
+    return Converted(converted_to(source, boards, face_data, output), face_data, source)
 
 
-def _convert(
-    source: Path, data: Data, profiles: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
-) -> Conversion:
-    output = tmp_path_factory.mktemp("conversion") / "bundle"
-    boards = [load(name) for name in profiles]
-    return convert(source, boards, data, output=output, model=ModelName("test"), guard=Guard(max_drop=0.01))
+def converted_to(source: Path, boards: Sequence[Profile], data: Data, output: Path) -> Conversion:
+    """A conversion at the default guard."""
+    return convert(source, boards, data, output=output, model=ModelName("test"))
+
+
+def shop_for(source: Path, data: Data, worker: Worker, folder: Path) -> Workshop:
+    """The float files of a source in both formats, ready to be made into variants one by one."""
+    floats = prepare(recognise(source), data, ("tflite", "onnx"), folder, worker, seed=0)
+    metric = choose_metric(floats.reference, data.evaluation.y, data.evaluation.x.shape[1:])
+    return Workshop(data, floats, metric, Guard(), worker)

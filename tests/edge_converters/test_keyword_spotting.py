@@ -22,7 +22,7 @@ from edge_converters.tensors import to_real, to_stored
 from edge_converters.workers import Worker
 from edge_profiles.boards import FOLDER, load, load_file
 from edge_profiles.schemes import Scheme
-from tests.edge_converters.conftest import EVERY_PROFILE, Converted
+from tests.edge_converters.conftest import EVERY_PROFILE, OWN, Converted
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -46,7 +46,8 @@ def only(manifest: Manifest, profile: str) -> Variant:
 
 
 def test_every_profile_has_one_variant_in_its_own_scheme(bundle: Bundle):
-    assert {variant.profile: variant.scheme for variant in bundle.manifest.variants} == {
+    shipped = [variant for variant in bundle.manifest.variants if variant.profile not in OWN]
+    assert {variant.profile: variant.scheme for variant in shipped} == {
         "x86-64-vnni": "qdq-u8s8",
         "rpi4-litert": "int8",
         "gpu-litert": "fp16",
@@ -54,6 +55,13 @@ def test_every_profile_has_one_variant_in_its_own_scheme(bundle: Bundle):
         "cortex-m4-stm32l4r5": "int8",
         "ethos-u55-128": "int8",
     }
+
+
+def test_a_users_own_profile_has_a_variant_in_the_scheme_that_it_asks_for(keyword_conversion: Converted):
+    assert keyword_conversion.outcome.bundle is not None
+    manifest = read_bundle(keyword_conversion.outcome.bundle).manifest
+    assert {name: only(manifest, name).scheme for name in OWN} == {name: scheme for name, (_, scheme) in OWN.items()}
+    assert "latency_p50" in only(manifest, "my-pi").figures
 
 
 @pytest.mark.parametrize("profile", EVERY_PROFILE)
@@ -68,18 +76,14 @@ def test_it_is_within_one_point_of_the_float_model_on_data_not_used_for_calibrat
 
 
 @pytest.mark.parametrize(("profile", "task"), [("x86-64-vnni", Task.RUN_ONNXRUNTIME), ("rpi4-litert", Task.RUN_LITERT)])
-def test_the_shipped_file_itself_keeps_the_accuracy(converted: Converted, bundle: Bundle, profile, task, tmp_path):
+def test_the_shipped_file_itself_keeps_the_accuracy(
+    converted: Converted, bundle: Bundle, worker: Worker, profile, task, tmp_path
+):
     """Run the bytes of the bundle over all labelled data that calibration has not seen."""
     variant, data = only(bundle.manifest, profile), converted.data
     np.save(tmp_path / "x.npy", to_stored(variant.inputs[0], data.model_input(data.evaluation.x)))
-    with Worker() as worker:
-        worker.call(
-            task,
-            model=str(bundle.path / model_file(variant)),
-            inputs=str(tmp_path / "x.npy"),
-            outputs=str(tmp_path / "y.npz"),
-            threads=1,
-        )
+    model = str(bundle.path / model_file(variant))
+    worker.call(task, model=model, inputs=str(tmp_path / "x.npy"), outputs=str(tmp_path / "y.npz"), threads=1)
     with np.load(tmp_path / "y.npz") as arrays:
         answers = to_real(variant.outputs[0], arrays["output_0"])
 
@@ -87,13 +91,12 @@ def test_the_shipped_file_itself_keeps_the_accuracy(converted: Converted, bundle
     assert (answers.argmax(axis=1) == data.evaluation.y).mean() > 0.8972 - 0.01
 
 
-def test_the_int8_variants_take_and_give_int8_with_a_scale_for_each_channel(bundle: Bundle):
+def test_the_int8_variants_take_and_give_int8_with_a_scale_for_each_channel(bundle: Bundle, worker: Worker):
     for profile in ("rpi4-litert", "cortex-m4-stm32l4r5"):
         variant = only(bundle.manifest, profile)
         assert [spec.datatype for spec in (*variant.inputs, *variant.outputs)] == ["INT8", "INT8"]
         assert all(spec.quantization for spec in (*variant.inputs, *variant.outputs))
-        with Worker() as worker:
-            found = worker.call(Task.INSPECT_TFLITE, model=str(bundle.path / model_file(variant)))
+        found = worker.call(Task.INSPECT_TFLITE, model=str(bundle.path / model_file(variant)))
         assert found["float_operators"] == []
         assert found["per_axis"] == 1
 
@@ -121,7 +124,7 @@ def test_the_tensor_processors_variant_runs_in_one_partition_near_the_cpus_answe
 
 
 def test_the_gpus_variant_is_fully_accelerated_and_within_a_thousandth_of_the_float_model(
-    converted: Converted, bundle: Bundle, tmp_path
+    converted: Converted, bundle: Bundle, worker: Worker, tmp_path
 ):
     variant = only(bundle.manifest, "gpu-litert")
     payload = unpack_payload(bundle.payloads[variant.name], variant.model, variant.golden)
@@ -131,8 +134,7 @@ def test_the_gpus_variant_is_fully_accelerated_and_within_a_thousandth_of_the_fl
     np.save(tmp_path / "x.npy", golden["input_0"])
     source = {"source": str(converted.source), "kind": "onnx" if converted.source.suffix else "saved-model"}
     task = Task.RUN_ONNX_SOURCE if converted.source.suffix else Task.RUN_TENSORFLOW_SOURCE
-    with Worker() as worker:
-        worker.call(task, **source, inputs={"golden": str(tmp_path / "x.npy")}, answers=str(tmp_path / "y.npz"))
+    worker.call(task, **source, inputs={"golden": str(tmp_path / "x.npy")}, answers=str(tmp_path / "y.npz"))
     with np.load(tmp_path / "y.npz") as arrays:
         (expected,) = arrays.values()
 
@@ -169,6 +171,9 @@ def test_the_baseline_counts_every_evaluation_sample_before_preprocessing(conver
     baseline, x = bundle.manifest.baseline, converted.data.evaluation.x
 
     assert baseline.n == sum(baseline.classes) == sum(baseline.confidence) == len(x) == 399
+    for variant in bundle.manifest.variants:
+        assert variant.answers is not None
+        assert sum(variant.answers.classes) == sum(variant.answers.confidence) == 399
     means = next(feature for feature in baseline.features if feature.statistic == "mean")
     assert means.low == pytest.approx(x.reshape(len(x), -1).mean(axis=1).min())
     assert bundle.manifest.preprocessing.offset == 83
