@@ -19,7 +19,8 @@ from edge_contracts.operations import NewEnrolmentToken, NewOperatorToken, Scope
 from edge_sdk.keys import Algorithm, make_keys
 from edge_sdk.tickets import make_ticket
 from tests.support.bundles import good_bundle
-from tests.support.commands import assert_refused, contents, edge_agent, edge_sdk, fill, small_disk
+from tests.support.commands import assert_refused, contents, edge_agent, edge_sdk
+from tests.support.disks import fill, small_disk
 from tests.support.line import Line, running_line
 
 ANY_PORT = ("--operator-port", "0", "--device-port", "0", "--broker-port", "0")

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from edge_profiles.boards import FOLDER as BOARDS
-from tests.support.commands import Done, assert_refused, contents, edge_sdk, fill, small_disk
+from tests.support.commands import Done, assert_refused, contents, edge_sdk
+from tests.support.disks import fill, small_disk
 from tests.support.releases import MODELS
 
 ONNX = MODELS / "digits-fp32.onnx"

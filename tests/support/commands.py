@@ -5,15 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.line import DEVICE_PYTHON, Line
-from tests.support.tools import missing
 
 Done = subprocess.CompletedProcess[str]
 
@@ -57,23 +54,3 @@ def contents(folder: Path) -> dict[str, str]:
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         for path in sorted(folder.rglob("*"))
     }
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of `size` (as `mount` writes it) in the new folder `folder`."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
-        missing("a small file system can be mounted only by root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def fill(folder: Path, room: int = 0) -> Path:
-    """Leave only `room` bytes on the disk of `folder`; removing the returned file frees it again."""
-    ballast = folder / "ballast"
-    ballast.write_bytes(bytes(shutil.disk_usage(folder).free - room))
-    return ballast

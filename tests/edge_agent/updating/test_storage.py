@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import resource
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +21,7 @@ from edge_contracts.ids import DeploymentId, Digest
 from edge_contracts.lifecycle import ENDED, State
 from tests.edge_agent.updating.device import QUICK, Device, enrolled, open_device
 from tests.edge_agent.updating.door import Door
+from tests.support import disks
 
 A, B = Digest.of(b"a"), Digest.of(b"b")
 
@@ -212,22 +211,8 @@ def test_a_disk_that_takes_nothing_stops_the_update_and_not_the_model(door: Door
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("a small file system can be mounted only by root")
-    try:
+    with disks.small_disk(tmp_path / "small", "1m") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-def fill(folder: Path, room: int) -> Path:
-    """Leave only `room` bytes on the disk of `folder`; removing the returned file frees it again."""
-    ballast = folder / "ballast"
-    ballast.write_bytes(bytes(shutil.disk_usage(folder).free - room))
-    return ballast
 
 
 @pytest.mark.slow
@@ -241,7 +226,7 @@ def test_a_disk_that_is_full_at_any_step_leaves_a_model_that_answers(door: Door,
         device.settle()
     for version, room in enumerate((0, 16_384, 36_864, 61_440), start=2):
         door.assign(door.publish(version), f"d-{version}")
-        ballast = fill(small_disk, room)
+        ballast = disks.fill(small_disk, room)
         with open_device(identity, small_disk, settings=quick) as device:
             steps(device)
             assert device.answers(), f"with {room} bytes left"
