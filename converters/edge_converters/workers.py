@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
@@ -56,7 +57,8 @@ class Worker:
     ) -> None:
         for pipe in (self._child.stdin, self._child.stdout):
             if pipe is not None:
-                pipe.close()
+                with suppress(BrokenPipeError):  # a request that a dead child did not take is still in the buffer
+                    pipe.close()
         if kind is not None:
             self._child.kill()
         self._child.wait()

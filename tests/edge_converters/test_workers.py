@@ -28,6 +28,7 @@ def test_a_missing_library_names_the_extra(tmp_path: Path):
 def test_a_killed_child_is_reported_with_its_signal():
     with Worker() as worker:
         os.kill(worker.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
 
         with pytest.raises(WorkerDied, match="signal SIGKILL"):
             worker.call(Task.DESCRIBE_ONNX, source="", kind="onnx")
