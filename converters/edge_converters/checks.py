@@ -123,16 +123,16 @@ def _on_hexagon(file: ModelFile, profile: Profile, inputs: Path, expected: dict[
     _hold_floor(profile, coverage, f"left to the CPU: {names or 'nothing'}")
     worst = _difference(real, expected)
     steps = np.max([_steps(spec, real[spec.name], expected[spec.name]) for spec in file.outputs], axis=0)
-    near = float((steps <= 1).mean())
+    near = int((steps <= 1).sum())
     where = "Hexagon simulator of the QNN provider"
     return Trial(
-        f"{answer['partitions']} partition(s) on the {where}; {near:.0%} of {len(steps)} samples within 1 LSB of 8 bits"
-        f" of the CPU, the worst {steps.max():.1f}",
+        f"{answer['partitions']} partition(s) on the {where}; {near} of {len(steps)} samples within 1 LSB of 8 bits of"
+        f" the CPU, the worst {steps.max():.2f}",
         {
             "coverage": _measured(coverage, "share", where, answer["samples"]),
             "partitions": _measured(answer["partitions"], "count", where, answer["samples"]),
             "npu_difference": _measured(float(steps.max()), "LSB of 8 bits", where, answer["samples"]),
-            "npu_within_1_lsb": _measured(near, "share of samples", where, answer["samples"]),
+            "npu_within_1_lsb": _measured(near / len(steps), "share of samples", where, answer["samples"]),
         },
         real,
         worst,

@@ -22,7 +22,7 @@ from edge_profiles.schemes import Scheme
 
 Array = npt.NDArray[Any]
 
-TRIAL_SAMPLES: Final = 16
+TRIAL_SAMPLES: Final = 32
 """Samples that are run on the target's engine: a simulator takes up to a tenth of a second for each."""
 
 

@@ -19,7 +19,13 @@ PASSES: Final[dict[Scheme, tuple[str, ...]]] = {
     Scheme.INT8: ("calibrate-min-max", "weights-int8-per-channel", "activations-int8", "io-int8"),
     Scheme.QDQ_U8S8: ("calibrate-min-max", "weights-int8-per-channel", "activations-uint8"),
     Scheme.QDQ_S8S8: ("calibrate-min-max", "weights-int8-per-channel", "activations-int8"),
-    Scheme.QDQ_U16S8: ("calibrate-min-max", "weights-int8-per-channel", "activations-uint16"),
+    Scheme.QDQ_U16S8: (
+        "equalise-channels",
+        "calibrate-min-max",
+        "weights-int8-per-channel",
+        "activations-uint16",
+        "round-scales-for-hexagon",
+    ),
 }
 
 NEEDS_RANGES: Final = frozenset(scheme for scheme, passes in PASSES.items() if "calibrate-min-max" in passes)

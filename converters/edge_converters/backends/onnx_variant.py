@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,9 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config
 from onnxruntime.quantization.quantize import StaticQuantConfig
 from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from edge_converters.backends.equalisation import equalise
+from edge_converters.backends.hexagon_rounding import align
 
 
 def make(canonical: str, scheme: str, calibration: str, output: str, accelerator: str) -> dict[str, Any]:
@@ -57,6 +61,20 @@ def _qdq(activations: QuantType) -> Callable[[str, str, str, bool], None]:
     return quantised
 
 
+def _u16_on_hexagon(canonical: str, calibration: str, output: str, for_qnn: bool) -> None:
+    """Equalised channels and round scales: see `hexagon_rounding` for why."""
+    del for_qnn
+    samples = np.load(calibration)
+    floats = equalise(onnx.load(canonical), samples)
+    equalised = str(Path(output).with_suffix(".equalised.onnx"))
+    onnx.save(floats, equalised)
+    reader = _Samples(floats.graph.input[0].name, samples)
+    quantize(equalised, output, _for_qnn(equalised, reader, QuantType.QUInt16))
+    model = align(onnx.load(output), floats)
+    _strip_borders(model)
+    onnx.save(model, output)
+
+
 def _for_cpu(reader: _Samples, activations: QuantType) -> StaticQuantConfig:
     return StaticQuantConfig(
         reader,
@@ -81,7 +99,7 @@ _SCHEMES: dict[str, Callable[[str, str, str, bool], None]] = {
     "fp16": _fp16,
     "qdq-u8s8": _qdq(QuantType.QUInt8),
     "qdq-s8s8": _qdq(QuantType.QInt8),
-    "qdq-u16s8": _qdq(QuantType.QUInt16),
+    "qdq-u16s8": _u16_on_hexagon,
 }
 
 
