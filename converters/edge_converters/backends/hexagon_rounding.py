@@ -1,9 +1,10 @@
 """Scales of a 16-bit QDQ graph that the Hexagon tensor processor computes nearly as the CPU does.
 
-Found by comparing single layers on the QNN provider's simulator with the CPU (docs/decisions/0009). With 16-bit activations
-it multiplies their high and low bytes apart, and of the sums of low bytes, of the bias, and of zero point times weights
-it drops what is below 256; the factor between accumulator and output has about 11 significant bits. Numbers that are
-round in this sense lose nothing there. What is left is the low bytes' part, which is cut by equalisation.
+Found by comparing single layers on the QNN provider's simulator with the CPU (docs/decisions/0009). With 16-bit
+activations it multiplies their high and low bytes apart, and of the sums of low bytes, of the bias, and of zero point
+times weights it drops what is below 256; the factor between accumulator and output has about 11 significant bits.
+Numbers that are round in this sense lose nothing there. What is left is the low bytes' part, which is cut by
+equalisation.
 """
 
 from __future__ import annotations
