@@ -20,7 +20,7 @@ from tests.support.broker import Broker
 TENANT, DEVICE = TenantId("default"), DeviceId("gate-1")
 
 
-def eventually(holds: Callable[[], object], timeout_s: float = 10.0) -> None:
+def eventually(holds: Callable[[], object], timeout_s: float = 30.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not holds():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -48,7 +48,11 @@ class Server:
         assert self._ready.wait(5)
 
     def of(self, suffix: str) -> list[Any]:
-        return [message for name, message in self.heard if name == suffix]
+        """What was heard under `suffix`; a record that came twice counts once, by its key, as the fleet server does."""
+        heard = [message for name, message in self.heard if name == suffix]
+        if suffix not in {"ev", "tw"}:
+            return heard
+        return list({(message.boot, message.sequence): message for message in heard}.values())
 
     def keys(self) -> set[tuple[str, int]]:
         return set(self.committed)
