@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn.datasets
 
 from edge_contracts.ids import ModelName
 from edge_contracts.manifest import Preprocessing
@@ -141,7 +142,7 @@ def keyword_onnx_conversion(
 @pytest.fixture(scope="session")
 def made_by_tensorflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The two photographs that come with scikit-learn as .npy [height, width, 3], and `small.keras` by Keras 3."""
-    photographs = Path(pytest.importorskip("sklearn.datasets").__file__).parent / "images"
+    photographs = Path(sklearn.datasets.__file__).parent / "images"
     folder = tmp_path_factory.mktemp("made")
     subprocess.run([sys.executable, "-c", MAKE, str(photographs), str(folder)], check=True, capture_output=True)
     return folder
