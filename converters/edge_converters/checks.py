@@ -27,8 +27,10 @@ from edge_profiles.schemes import Scheme
 
 Array = npt.NDArray[Any]
 
-QUANTISED: Final = frozenset({Scheme.INT8, Scheme.QDQ_U8S8, Scheme.QDQ_S8S8, Scheme.QDQ_U16S8})
+QUANTISED: Final = frozenset({Scheme.INT8, Scheme.INT16X8, Scheme.QDQ_U8S8, Scheme.QDQ_S8S8, Scheme.QDQ_U16S8})
 PER_CHANNEL: Final = QUANTISED | {Scheme.DYNAMIC}
+STORED_ENDS: Final = {Scheme.INT8: "INT8", Scheme.INT16X8: "INT16"}
+"""TFLite schemes whose inputs and outputs are stored values, and as what."""
 STRUCTURAL: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})
 
 
@@ -68,8 +70,9 @@ def verify(file: ModelFile, profile: Profile, scheme: Scheme) -> None:
         raise _broken(
             f"{1 - file.per_axis:.0%} of the convolutions have one scale for all channels", "Report this model."
         )
-    if scheme is Scheme.INT8 and any(spec.datatype != "INT8" for spec in (*file.inputs, *file.outputs)):
-        raise _broken("inputs or outputs are not int8", "Report this model.")
+    asked = STORED_ENDS.get(scheme)
+    if asked is not None and any(spec.datatype != asked for spec in (*file.inputs, *file.outputs)):
+        raise _broken(f"inputs or outputs are not {asked.lower()}", "Report this model.")
     if profile.operators is not None:
         missing = sorted(set(file.operators) - set(profile.operators.allow))
         if missing:

@@ -17,6 +17,7 @@ PASSES: Final[dict[Scheme, tuple[str, ...]]] = {
     Scheme.FP16: ("weights-fp16",),
     Scheme.DYNAMIC: ("weights-int8",),
     Scheme.INT8: ("calibrate-min-max", "weights-int8-per-channel", "activations-int8", "io-int8"),
+    Scheme.INT16X8: ("calibrate-min-max", "weights-int8-per-channel", "activations-int16", "io-int16"),
     Scheme.QDQ_U8S8: ("calibrate-min-max", "weights-int8-per-channel", "activations-uint8"),
     Scheme.QDQ_S8S8: ("calibrate-min-max", "weights-int8-per-channel", "activations-int8"),
     Scheme.QDQ_U16S8: (

@@ -25,6 +25,7 @@ STORAGE: Final[dict[Scheme, Storage]] = {
     # TensorFlow's converter keeps smaller ones: kMinNumElementsForWeightsQuantization, quantize_weights.cc
     Scheme.DYNAMIC: Storage(_INTEGERS, float_below=1024),
     Scheme.INT8: Storage(_INTEGERS),
+    Scheme.INT16X8: Storage(_INTEGERS),
     Scheme.QDQ_U8S8: Storage(_INTEGERS),
     Scheme.QDQ_S8S8: Storage(_INTEGERS),
     Scheme.QDQ_U16S8: Storage(_INTEGERS),

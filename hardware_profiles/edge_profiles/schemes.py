@@ -20,6 +20,8 @@ class Scheme(StrEnum):
     """int8 weights, float activations."""
     INT8 = "int8"
     """TFLite: per-channel int8 weights, int8 activations, int8 inputs and outputs."""
+    INT16X8 = "int16x8"
+    """TFLite: per-channel int8 weights, symmetric int16 activations, int16 inputs and outputs."""
     QDQ_U8S8 = "qdq-u8s8"
     """ONNX QDQ: uint8 activations, per-channel int8 weights."""
     QDQ_S8S8 = "qdq-s8s8"
@@ -39,9 +41,9 @@ FORMATS: Final[dict[Engine, Format]] = {
 SCHEMES: Final[dict[tuple[Engine, Accelerator], tuple[Scheme, ...]]] = {
     (Engine.ONNXRUNTIME, Accelerator.CPU): (Scheme.FP32, Scheme.FP16, Scheme.QDQ_U8S8, Scheme.QDQ_S8S8),
     (Engine.ONNXRUNTIME, Accelerator.QNN_HTP): (Scheme.QDQ_U8S8, Scheme.QDQ_U16S8),
-    (Engine.LITERT, Accelerator.CPU): (Scheme.FP32, Scheme.FP16, Scheme.DYNAMIC, Scheme.INT8),
+    (Engine.LITERT, Accelerator.CPU): (Scheme.FP32, Scheme.FP16, Scheme.DYNAMIC, Scheme.INT8, Scheme.INT16X8),
     (Engine.LITERT, Accelerator.GPU): (Scheme.FP32, Scheme.FP16, Scheme.INT8),
-    (Engine.TFLITE_MICRO, Accelerator.MCU): (Scheme.FP32, Scheme.INT8),
-    (Engine.VELA, Accelerator.ETHOS_U): (Scheme.INT8,),
+    (Engine.TFLITE_MICRO, Accelerator.MCU): (Scheme.FP32, Scheme.INT8, Scheme.INT16X8),
+    (Engine.VELA, Accelerator.ETHOS_U): (Scheme.INT8, Scheme.INT16X8),
 }
 """The pairs of engine and accelerator there are, each with what it runs."""
