@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
 from edge_contracts.features import make_baselines
-from edge_contracts.ids import ModelName
-from edge_contracts.manifest import MANIFEST_FILE, Baseline, Lineage, Manifest, Variant, write_manifest
+from edge_contracts.ids import Digest, ModelName
+from edge_contracts.manifest import MANIFEST_FILE, Answers, Baseline, Lineage, Manifest, Variant, write_manifest
 from edge_converters.answers import count_answers
 from edge_converters.bundles import REPORT_FILE, VARIANTS_FOLDER, check_place, write_bundle
+from edge_converters.cache import Cache
 from edge_converters.datasets import Data
 from edge_converters.drafts import Workshop
 from edge_converters.errors import BadInput, NotWritten
-from edge_converters.floats import Floats, prepare
+from edge_converters.floats import prepare
 from edge_converters.guard import Guard, Verdict
+from edge_converters.latency import Stopwatch
 from edge_converters.machine import describe_machine
-from edge_converters.metrics import Metric, choose_metric
+from edge_converters.memory import Meter
+from edge_converters.measures import choose_metric
+from edge_converters.outcomes import Basis, Job, Outcome, Shelf
+from edge_converters.progress import OnStep, Steps, silent
+from edge_converters.provenance import code_digest, library_versions
+from edge_converters.record import RECORD_FILE, Inputs, Origin, Record, VariantRecord
 from edge_converters.reports import Conversion, as_json, worst
-from edge_converters.sources import Source, recognise
+from edge_converters.sources import recognise
+from edge_converters.tasks import Task
 from edge_converters.variants import Made, make_variant
-from edge_converters.workers import Worker
+from edge_converters.workers import SETTINGS, Worker, observed
 from edge_profiles.profile import Profile
-
-OnStep = Callable[[str, int, int], None]
-"""Called before each step with what is done now, how many steps are done, and how many there are."""
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """Shows no progress."""
 
 
 def convert(
@@ -48,13 +50,15 @@ def convert(
     labels: Sequence[str] = (),
     guard: Guard | None = None,
     seed: int = 0,
+    latency: bool = True,
+    cache: Cache | None = None,
     on_step: OnStep = silent,
 ) -> Conversion:
     """One variant for each profile, proven against the float source, written as a bundle to `output`.
 
     The bundle is written if every profile passes; otherwise nothing is, and the outcome says why. The
     libraries run in a process of its own for each conversion: TensorFlow numbers names by what it did before, and the
-    same input shall give the same bytes.
+    same input shall give the same bytes. What is in `cache` is not made again; without `latency` nothing is timed.
 
     Raises:
         BadInput: source, data or arguments are not usable.
@@ -63,43 +67,92 @@ def convert(
         CheckFailed: a float conversion differs from its source.
         NotWritten: no room or permission for the output.
     """
+    began, guard = datetime.now(UTC), guard or Guard()
     check_place(output)
     opened = recognise(source)
     _check(profiles)
-    guard = guard or Guard()
-    total = len(profiles) + 2
-    on_step("reading the source and proving the float conversions", 0, total)
+    job = Job(opened, data, guard, len(labels), seed, latency)
+    shelf = Shelf(cache, job)
+    found = {profile.name: shelf.find(profile) for profile in profiles}
+    known: dict[str, Outcome] = {name: each for name, each in found.items() if each is not None}
+    basis, missing = shelf.basis(), [profile for profile in profiles if profile.name not in known]
+    steps, meter = Steps(on_step, len(missing) + (2 if missing else 1)), Meter()
+    if basis is None or missing:
+        with observed(_Watch(steps, meter)):
+            basis, made = _work(job, missing, shelf, steps)
+        known |= made
+    outcomes = [known[profile.name] for profile in profiles]
+    steps.begin("writing the bundle")
+    outcome = _conversion(job, profiles, outcomes, basis, meter)
+    if outcome.verdict is Verdict.PASS:
+        outcome = replace(outcome, bundle=output)
+        entries = [each.made.variant for each in outcomes if each.made.variant is not None]
+        manifest = _manifest(job, basis, entries, model, version, labels)
+        record = _record(job, outcome, entries, began, steps)
+        write_bundle(output, _files(manifest, [each.made for each in outcomes], outcome, record))
+    steps.finish()
+    return outcome
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """Tells children's doings to whom they concern."""
+
+    steps: Steps
+    meter: Meter
+
+    def progressed(self, task: Task, done: int, total: int) -> None:
+        self.steps.progressed(task, done, total)
+
+    def measured(self, pid: int, peak: int, libraries: int) -> None:
+        self.meter.measured(pid, peak, libraries)
+
+    def ended(self, pid: int) -> None:
+        self.meter.ended(pid)
+
+
+def _work(job: Job, profiles: Sequence[Profile], shelf: Shelf, steps: Steps) -> tuple[Basis, dict[str, Outcome]]:
+    """Make what is not yet known; each outcome is kept as soon as it is there."""
+    data = job.data
+    made: dict[str, Outcome] = {}
+    steps.begin("reading the source and proving the float conversions")
     formats = tuple(dict.fromkeys(profile.format for profile in profiles))
-    with _workplace() as folder, Worker() as worker:
-        floats = prepare(opened, data, formats, folder, worker, seed)
-        metric = choose_metric(floats.reference, data.evaluation.y, tuple(data.evaluation.x.shape[1:]), len(labels))
-        shop = Workshop(data, floats, metric, guard, worker)
-        made = []
-        for done, profile in enumerate(profiles, start=1):
-            on_step(f"{profile.name}: {', then '.join(profile.schemes)}", done, total)
-            made.append(make_variant(profile, shop))
-    outcome = Conversion(
-        verdict=worst([each.report.verdict for each in made]),
+    with _workplace() as folder, Worker() as worker, Stopwatch() as stopwatch:
+        floats = prepare(job.source, data, formats, folder, worker, job.seed)
+        metric = choose_metric(floats.reference, data.evaluation.y, tuple(data.evaluation.x.shape[1:]), job.classes)
+        basis = Basis(metric.name, metric.task, count_answers(metric, floats.reference))
+        shelf.keep_basis(basis)
+        shop = Workshop(data, floats, metric, job.guard, worker, stopwatch if job.latency else None, steps)
+        for profile in profiles:
+            steps.begin(profile.name)
+            outcome = Outcome(
+                make_variant(profile, shop), floats.parity[profile.format], floats.files[profile.format].size
+            )
+            made[profile.name] = outcome
+            shelf.keep(profile, outcome)
+    return basis, made
+
+
+def _conversion(
+    job: Job, profiles: Sequence[Profile], outcomes: Sequence[Outcome], basis: Basis, meter: Meter
+) -> Conversion:
+    data, sizes = job.data, [each.float_bytes for each in outcomes if each.kept is None]
+    return Conversion(
+        verdict=worst([each.made.report.verdict for each in outcomes]),
         bundle=None,
-        reports=tuple(each.report for each in made),
-        metric=metric.name,
-        guard=guard,
-        source=opened.path.name,
-        parity={str(target): difference for target, difference in floats.parity.items()},
+        reports=tuple(each.made.report for each in outcomes),
+        metric=basis.metric,
+        guard=job.guard,
+        source=job.source.path.name,
+        parity={str(profile.format): each.parity for profile, each in zip(profiles, outcomes, strict=True)},
         samples={
             "calibration": len(data.calibration),
             "ranking": len(data.ranking_rows),
             "decision": len(data.decision_rows),
         },
         measured_on=describe_machine(),
+        memory=meter.read(max(sizes, default=None)),
     )
-    on_step("writing the bundle", total - 1, total)
-    if outcome.verdict is Verdict.PASS:
-        outcome = replace(outcome, bundle=output)
-        manifest = _manifest(opened, data, floats, metric, made, model, version, labels, seed)
-        write_bundle(output, _files(manifest, made, outcome))
-    on_step("done", total, total)
-    return outcome
 
 
 @contextmanager
@@ -125,39 +178,42 @@ def _check(profiles: Sequence[Profile]) -> None:
 
 
 def _manifest(
-    source: Source,
-    data: Data,
-    floats: Floats,
-    metric: Metric,
-    made: Sequence[Made],
-    model: ModelName,
-    version: int,
-    labels: Sequence[str],
-    seed: int,
+    job: Job, basis: Basis, variants: Sequence[Variant], model: ModelName, version: int, labels: Sequence[str]
 ) -> Manifest:
-    variants: tuple[Variant, ...] = tuple(each.variant for each in made if each.variant is not None)
     return Manifest(
         model=model,
         version=version,
-        created=datetime.now(UTC).replace(microsecond=0),
-        task=metric.task,
+        created=_created(),
+        task=basis.task,
         labels=tuple(labels),
-        preprocessing=data.preprocessing,
-        variants=variants,
-        baseline=_baseline(variants[0].inputs[0].name, data, floats, metric),
+        preprocessing=job.data.preprocessing,
+        variants=tuple(variants),
+        baseline=_baseline(variants[0].inputs[0].name, job.data, basis.answers),
         lineage=Lineage(
-            source_digest=source.digest,
-            source_name=source.path.name,
+            source_digest=job.source.digest,
+            source_name=job.source.path.name,
             tool_version=installed_version("edge-sdk"),
-            data=data.digests,
-            seed=seed,
+            data=job.data.digests,
+            seed=job.seed,
         ),
     )
 
 
-def _baseline(tensor: str, data: Data, floats: Floats, metric: Metric) -> Baseline:
+def _created() -> datetime:
+    """Now; or the moment that `SOURCE_DATE_EPOCH` names (reproducible-builds.org), for manifests of the same bytes."""
+    named = os.environ.get("SOURCE_DATE_EPOCH")
+    if named is None:
+        return datetime.now(UTC).replace(microsecond=0)
+    try:
+        return datetime.fromtimestamp(int(named), UTC)
+    except (ValueError, OverflowError, OSError) as error:
+        raise BadInput(
+            f"SOURCE_DATE_EPOCH is {named!r}", "Give it the seconds since 1970 as a whole number, or unset it."
+        ) from error
+
+
+def _baseline(tensor: str, data: Data, answers: Answers | None) -> Baseline:
     """Inputs before preprocessing, and the source's own answers, over all evaluation data."""
-    answers = count_answers(metric, floats.reference)
     return Baseline(
         n=len(data.evaluation),
         features=make_baselines(tensor, data.evaluation.x),
@@ -166,8 +222,34 @@ def _baseline(tensor: str, data: Data, floats: Floats, metric: Metric) -> Baseli
     )
 
 
-def _files(manifest: Manifest, made: Sequence[Made], outcome: Conversion) -> dict[str, bytes]:
-    files = {MANIFEST_FILE: write_manifest(manifest), REPORT_FILE: _json(as_json(outcome))}
+def _record(job: Job, outcome: Conversion, variants: Sequence[Variant], began: datetime, steps: Steps) -> Record:
+    digests: dict[str, Digest] = {variant.profile: variant.recipe_digest for variant in variants}
+    assert outcome.memory is not None
+    return Record(
+        source=Origin(job.source.path.name, job.source.kind, job.source.digest),
+        data=Inputs(job.data.digests, outcome.samples),
+        guard=job.guard,
+        seed=job.seed,
+        variants=tuple(
+            VariantRecord(each.profile, each.taken, each.recipe, digests.get(each.profile), each.from_cache)
+            for each in outcome.reports
+        ),
+        versions=library_versions(),
+        code=code_digest(),
+        settings=SETTINGS,
+        machine=outcome.measured_on,
+        began=began,
+        steps=tuple(steps.taken),
+        memory=outcome.memory,
+    )
+
+
+def _files(manifest: Manifest, made: Sequence[Made], outcome: Conversion, record: Record) -> dict[str, bytes]:
+    files = {
+        MANIFEST_FILE: write_manifest(manifest),
+        REPORT_FILE: _json(as_json(outcome)),
+        RECORD_FILE: _json(as_json(record)),
+    }
     for each in made:
         files |= each.files or {}
         files[f"{VARIANTS_FOLDER}/{each.report.variant}/{REPORT_FILE}"] = _json(as_json(each.report))

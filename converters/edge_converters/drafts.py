@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,9 @@ from edge_converters.errors import CheckFailed
 from edge_converters.files import RUN_ON_CPU, ModelFile, run, stored_inputs
 from edge_converters.floats import Floats, make_file
 from edge_converters.guard import Guard
+from edge_converters.latency import Stopwatch
 from edge_converters.metrics import Metric, in_order
+from edge_converters.progress import Steps
 from edge_converters.workers import Worker
 from edge_profiles.profile import Profile
 from edge_profiles.schemes import Scheme
@@ -35,6 +37,9 @@ class Workshop:
     metric: Metric
     guard: Guard
     worker: Worker
+    stopwatch: Stopwatch | None = None
+    """None where no latency is asked for."""
+    steps: Steps = field(default_factory=Steps)
 
     @property
     def tried(self) -> npt.NDArray[np.intp]:
@@ -64,13 +69,16 @@ def make_draft(profile: Profile, scheme: Scheme, shop: Workshop) -> Draft:
     """
     data, floats, names = shop.data, shop.floats, list(shop.floats.reference)
     canonical = floats.canonical[profile.format]
+    shop.steps.say(f"{scheme}: making the file")
     file = make_file(canonical, profile.format, scheme, profile.accelerator, floats.calibration, names, shop.worker)
     verify(file, profile, scheme)
+    shop.steps.say(f"{scheme}: answering {len(data.evaluation)} samples")
     evaluation = stored_inputs(file, data.model_input(data.evaluation.x), "evaluation")
     real, _ = run(file, RUN_ON_CPU[profile.format], evaluation, shop.worker, threads=profile.threads)
     real = in_order(names, real)
     if not all(np.isfinite(values).all() for values in real.values()):
         raise CheckFailed("the variant answers NaN or infinity to evaluation data", "Numbers overflow in this scheme.")
     inputs = stored_inputs(file, data.model_input(data.evaluation.x[shop.tried]), "trial")
+    shop.steps.say(f"{scheme}: running on the target's engine")
     trial = try_on_target(file, profile, inputs, {name: values[shop.tried] for name, values in real.items()})
     return Draft(scheme, file, real, inputs, trial)

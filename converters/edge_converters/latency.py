@@ -1,65 +1,224 @@
-"""Latency beside the float model's: a fresh process for each, pinned, warmed up, measured in turns."""
+"""Latency beside the float model's: fresh pinned processes for each, warmed up until flat, measured in turns.
+
+What is run here and what the times say are two things: the second is in `timings`.
+"""
 
 from __future__ import annotations
 
+import platform
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-import numpy as np
+from types import TracebackType
+from typing import Final, Self
 
 from edge_contracts.manifest import Accelerator
 from edge_converters import vulkan
 from edge_converters.files import TIME, ModelFile
+from edge_converters.machine import describe_machine
+from edge_converters.tasks import Task
+from edge_converters.timings import (
+    Blocks,
+    Comparison,
+    Latency,
+    aa_spread,
+    block_medians,
+    compare,
+    flatten,
+    is_flat,
+    summarise,
+)
 from edge_converters.workers import Worker
 from edge_profiles.profile import Profile
 
-WARM_UP_SECONDS: Final = 0.3
-BLOCK_SECONDS: Final = 0.1
-BLOCKS: Final = 6
+PROCESSES: Final = 4
+"""Of each side. With fewer, an unlucky memory layout is taken for a difference: see `timings.compare`."""
+TURNS: Final = 8
+AA_TURNS: Final = 4
+BLOCK_SECONDS: Final = 0.015
+WARM_UP_SECONDS: Final = 1.5
+"""The longest that is waited for flat times."""
 MOST_SECONDS: Final = 4.0
-"""A simulator takes up to a second for one inference: then fewer blocks have to do."""
+"""A large model takes up to a second for one inference: then fewer turns have to do."""
 
 
 @dataclass(frozen=True)
-class Latency:
-    """Milliseconds of single inferences."""
+class Timing:
+    """The variant's and the float model's latency on this machine, `where` in words.
 
-    p50: float
-    p90: float
-    p99: float
-    n: int
-
-
-def measure(
-    variant: ModelFile, inputs: Path, base: ModelFile, base_inputs: Path, profile: Profile
-) -> tuple[Latency, Latency] | None:
-    """The variant's and the float model's latency on this machine; None where the target's engine cannot be timed here.
-
-    The float model runs on the CPU for an accelerator that takes no float file.
+    `comparison` is None where something in software stands for the target: its times are this machine's, and whether
+    they are shorter than a processor's says nothing of the real one.
     """
-    task = TIME.get((profile.engine, profile.accelerator))
-    if task is None:
-        return None
-    base_task = TIME[profile.engine, Accelerator.CPU] if profile.accelerator is Accelerator.QNN_HTP else task
-    environment = vulkan.environment() if profile.accelerator is Accelerator.GPU else None
-    taken: tuple[list[float], list[float]] = ([], [])
-    with Worker(environment) as first, Worker(environment) as second:
-        calls = ((first, task, variant, inputs), (second, base_task, base, base_inputs))
-        start = time.monotonic()
-        for seconds in (WARM_UP_SECONDS, *(BLOCK_SECONDS,) * BLOCKS):
-            if all(taken) and time.monotonic() - start > MOST_SECONDS:
-                break
-            for (worker, what, file, samples), kept in zip(calls, taken, strict=True):
-                answer = worker.call(
-                    what, model=str(file.path), inputs=str(samples), threads=profile.threads, seconds=seconds
-                )
-                if seconds != WARM_UP_SECONDS:
-                    kept.extend(answer["microseconds"])
-    return _summary(taken[0]), _summary(taken[1])
+
+    variant: Latency
+    base: Latency
+    comparison: Comparison | None
+    where: str
 
 
-def _summary(microseconds: list[float]) -> Latency:
-    p50, p90, p99 = (float(value) / 1000 for value in np.percentile(microseconds, (50, 90, 99)))
-    return Latency(p50, p90, p99, len(microseconds))
+@dataclass(frozen=True)
+class Subject:
+    """A file that is timed: its task, its stored samples, and how its processes are started."""
+
+    task: Task
+    file: Path
+    samples: Path
+    threads: int
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+class Stopwatch:
+    """Times variants; a context manager. The float model's processes and A/A run serve one profile after another."""
+
+    def __init__(self) -> None:
+        self._base: _Side | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.rest()
+
+    def rest(self) -> None:
+        """End the float model's processes; the next measurement starts them again."""
+        if self._base is not None:
+            self._base.close()
+        self._base = None
+
+    def measure(
+        self, variant: ModelFile, inputs: Path, base: ModelFile, base_inputs: Path, profile: Profile
+    ) -> Timing | None:
+        """The variant's latency beside the float model's; None where the target's engine cannot be timed here.
+
+        `inputs` and `base_inputs` are .npy of stored samples. The float model runs on the CPU for an accelerator that
+        takes no float file.
+
+        Raises:
+            ConverterError: the engine does not run one of the files.
+            WorkerDied: it crashed.
+        """
+        task = TIME.get((profile.engine, profile.accelerator))
+        if task is None:
+            return None
+        base_task = TIME[profile.engine, Accelerator.CPU] if profile.accelerator is Accelerator.QNN_HTP else task
+        environment = tuple(vulkan.environment().items()) if profile.accelerator is Accelerator.GPU else ()
+        stand_in = _stand_in(profile.accelerator)
+        where = (
+            f"{describe_machine()}, {profile.engine} on {stand_in or profile.accelerator}, {profile.threads} threads"
+        )
+        floats = self._side(
+            Subject(base_task, base.path, base_inputs, profile.threads, environment), 1 if stand_in else PROCESSES
+        )
+        own = Subject(task, variant.path, inputs, profile.threads, environment)
+        with _Side(own, floats.count) as side:
+            ours, theirs = in_turns(side, floats)
+        comparison = None if stand_in else compare(block_medians(ours), block_medians(theirs), floats.spread)
+        return Timing(
+            summarise(flatten(ours)), summarise(flatten(theirs)), comparison, f"{where}; not the target itself"
+        )
+
+    def _side(self, subject: Subject, count: int) -> _Side:
+        if self._base is None or self._base.subject != subject:
+            self.rest()
+            self._base = _Side(subject, count)
+            self._base.compare_with_itself()
+        return self._base
+
+
+class _Side:
+    """Processes of one file. A context manager."""
+
+    def __init__(self, subject: Subject, count: int) -> None:
+        self.subject, self.count, self.spread = subject, count, 0.0
+        self._stack = ExitStack()
+        try:
+            self.workers = [self._stack.enter_context(Worker(dict(subject.environment))) for _ in range(count)]
+            for worker in self.workers:  # all at once: each loads its engine
+                worker.ask(subject.task, **self._arguments(0.0))
+            for worker in self.workers:
+                worker.answer(subject.task)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes."""
+        self._stack.close()
+
+    def block(self, number: int) -> list[float]:
+        """Microseconds of some successive inferences of one process."""
+        taken: list[float] = self.workers[number].call(self.subject.task, **self._arguments(BLOCK_SECONDS))[
+            "microseconds"
+        ]
+        return taken
+
+    def compare_with_itself(self) -> None:
+        """The A/A run: by how much processes of this very file differ."""
+        warm_up([self])
+        if self.count > 1:
+            (blocks,) = _turns([self], AA_TURNS)
+            self.spread = aa_spread(block_medians(blocks))
+
+    def _arguments(self, seconds: float) -> dict[str, str | int | float]:
+        subject = self.subject
+        return {
+            "model": str(subject.file),
+            "inputs": str(subject.samples),
+            "threads": subject.threads,
+            "seconds": seconds,
+        }
+
+
+def in_turns(first: _Side, second: _Side) -> tuple[list[Blocks], list[Blocks]]:
+    """Blocks of both sides, interleaved, after both are warm."""
+    warm_up([first, second])
+    ours, theirs = _turns([first, second], TURNS)
+    return ours, theirs
+
+
+def warm_up(sides: Sequence[_Side]) -> None:
+    """Run every process until its successive blocks get no faster; bounded, for some never settle."""
+    start = time.monotonic()
+    waiting: dict[tuple[int, int], list[float]] = {
+        (side, number): [] for side, each in enumerate(sides) for number in range(each.count)
+    }
+    while waiting and time.monotonic() - start < WARM_UP_SECONDS:
+        for (side, number), medians in list(waiting.items()):
+            block = sides[side].block(number)
+            medians.append(sorted(block)[len(block) // 2])
+            if is_flat(medians):
+                del waiting[side, number]
+
+
+def _turns(sides: Sequence[_Side], most: int) -> list[list[Blocks]]:
+    """[side][process][turn]: each process once in a turn, the sides alternating, every other turn backwards."""
+    order = [(side, number) for number in range(sides[0].count) for side in range(len(sides))]
+    kept: list[list[Blocks]] = [[[] for _ in range(side.count)] for side in sides]
+    start = time.monotonic()
+    for turn in range(most):
+        if turn and time.monotonic() - start > MOST_SECONDS:
+            break
+        for side, number in order if turn % 2 == 0 else reversed(order):
+            kept[side][number].append(sides[side].block(number))
+    return kept
+
+
+def _stand_in(accelerator: Accelerator) -> str:
+    """What in software takes the accelerator's place here; empty where the accelerator itself runs."""
+    if accelerator is Accelerator.QNN_HTP and platform.machine() == "x86_64":
+        return "the tensor processor's simulator"
+    if accelerator is Accelerator.GPU and vulkan.environment():
+        return "a GPU in software"
+    return ""

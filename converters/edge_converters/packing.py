@@ -14,10 +14,10 @@ from edge_converters.checks import QUANTISED
 from edge_converters.drafts import Draft, Workshop
 from edge_converters.files import ModelFile, stored_inputs
 from edge_converters.guard import Judgement
-from edge_converters.latency import Latency
-from edge_converters.machine import describe_machine
+from edge_converters.latency import Timing
 from edge_converters.recipes import recipe_for
 from edge_converters.tensors import to_stored
+from edge_converters.timings import describe
 from edge_profiles.profile import Profile
 
 
@@ -80,22 +80,32 @@ def _needs(profile: Profile) -> EngineNeeds:
     )
 
 
-def figures_of(
-    draft: Draft, base: ModelFile, timing: tuple[Latency, Latency] | None, profile: Profile
-) -> dict[str, Figure]:
+def figures_of(draft: Draft, base: ModelFile, timing: Timing | None) -> dict[str, Figure]:
     """Sizes, the latencies where they could be measured, and what the trial found."""
-    here = describe_machine()
     figures = {
         "size": Figure(value=draft.file.size, unit="byte", kind="measured", source="the model file"),
         "float_size": Figure(value=base.size, unit="byte", kind="measured", source=f"the float {base.format} file"),
     }
     if timing is not None:
-        where = f"{here}, {profile.engine} on {profile.accelerator}, {profile.threads} threads; not the target itself"
-        for name, latency in zip(("latency", "float_latency"), timing, strict=True):
-            for part in ("p50", "p90", "p99"):
-                value = getattr(latency, part)
-                figures[f"{name}_{part}"] = Figure(value=value, unit="ms", kind="measured", source=where, n=latency.n)
+        figures |= _latencies(timing)
     return {**figures, **draft.trial.figures}
+
+
+def _latencies(timing: Timing) -> dict[str, Figure]:
+    """All measured on this machine; the ratio only where it says something."""
+    figures = {}
+    for name, latency in (("latency", timing.variant), ("float_latency", timing.base)):
+        for part in ("p50", "p90", "p99", "mad"):
+            value = getattr(latency, part)
+            figures[f"{name}_{part}"] = Figure(
+                value=value, unit="ms", kind="measured", source=timing.where, n=latency.n
+            )
+    if timing.comparison is not None:
+        source = f"{describe(timing.comparison)}; {timing.where}"
+        figures["latency_ratio"] = Figure(
+            value=timing.comparison.ratio, unit="of the float model's", kind="measured", source=source
+        )
+    return figures
 
 
 def _reference(content: bytes) -> FileRef:

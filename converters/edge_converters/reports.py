@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edge_contracts.manifest import Figure
 from edge_converters.guard import Guard, Judgement, Verdict
-from edge_converters.latency import Latency
+from edge_converters.memory import Memory
+from edge_converters.recipes import Recipe
+from edge_converters.timings import Comparison, Latency
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,8 @@ class Candidate:
     judgement: Judgement | None = None
     ranking_drop: float | None = None
     size_bytes: int | None = None
+    settled: bool = True
+    """False where a process died: the same again may end otherwise."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,11 @@ class ProfileReport:
     latency: Latency | None = None
     float_latency: Latency | None = None
     figures: dict[str, Figure] | None = None
+    comparison: Comparison | None = None
+    """What the two latencies say; None if they were not taken, or something in software stands for the target."""
+    recipe: Recipe | None = None
+    from_cache: str | None = None
+    """When it was made and measured, in UTC, if it was not made anew."""
 
     @property
     def best(self) -> Candidate:
@@ -66,6 +79,7 @@ class Conversion:
     parity: dict[str, float]
     samples: dict[str, int]
     measured_on: str
+    memory: Memory | None = None
 
 
 def best_of(candidates: Sequence[Candidate], taken: str | None) -> Candidate:
@@ -82,11 +96,13 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
     return max(verdicts, key=ORDER.index)
 
 
-def as_json(report: Conversion | ProfileReport) -> dict[str, Any]:
+def as_json(report: DataclassInstance) -> dict[str, Any]:
     """Plain values for JSON."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(report), default=_plain))
     return plain
 
 
 def _plain(value: Any) -> Any:
-    return value.model_dump(exclude_none=True) if isinstance(value, Figure) else str(value)
+    if isinstance(value, Figure):
+        return value.model_dump(exclude_none=True)
+    return value.isoformat() if isinstance(value, datetime) else str(value)

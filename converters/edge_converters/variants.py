@@ -10,14 +10,15 @@ import numpy.typing as npt
 
 from edge_contracts.manifest import Variant
 from edge_converters import explanations
+from edge_converters.decisions import judge_split
 from edge_converters.drafts import TRIAL_SAMPLES, Draft, Workshop, make_draft
 from edge_converters.errors import CheckFailed, NotConvertible
-from edge_converters.files import stored_inputs
-from edge_converters.guard import Judgement, Verdict, judge
+from edge_converters.files import ModelFile, stored_inputs
+from edge_converters.guard import Judgement, Verdict
 from edge_converters.ladder import Rung, Step, Take, Try, next_step, verdict_of
-from edge_converters.latency import measure
-from edge_converters.metrics import scores
+from edge_converters.latency import Timing
 from edge_converters.packing import figures_of, pack
+from edge_converters.recipes import recipe_for
 from edge_converters.reports import Candidate, ProfileReport, best_of
 from edge_converters.workers import WorkerDied
 from edge_profiles.profile import Profile
@@ -67,16 +68,15 @@ def _attempt(profile: Profile, scheme: Scheme, shop: Workshop) -> _Tried:
     try:
         draft = make_draft(profile, scheme, shop)
     except (CheckFailed, NotConvertible, WorkerDied) as error:
-        return _Tried(Candidate(scheme, Verdict.FAIL, str(error), error.hint))
+        settled = not isinstance(error, WorkerDied)
+        return _Tried(Candidate(scheme, Verdict.FAIL, str(error), error.hint, settled=settled))
     ranking = _judged(draft.real, shop.data.ranking_rows, shop)
     said = explanations.ranked(ranking.drop, ranking.n, shop.guard)
     return _Tried(Candidate(scheme, Verdict.FAIL, said, ranking_drop=ranking.drop, size_bytes=draft.file.size), draft)
 
 
 def _judged(real: dict[str, Array], rows: npt.NDArray[np.intp], shop: Workshop) -> Judgement:
-    reference = shop.floats.reference
-    before, after = (scores(shop.metric, reference, each, rows) for each in (reference, real))
-    return judge(before, after, shop.guard, shop.metric.bound)
+    return judge_split(shop.metric, shop.floats.reference, real, rows, shop.guard)
 
 
 def _decided(candidate: Candidate, judgement: Judgement, shop: Workshop) -> Candidate:
@@ -101,17 +101,27 @@ def _report(
 
 def _finished(profile: Profile, draft: Draft, judgement: Judgement, report: ProfileReport, shop: Workshop) -> Made:
     base = shop.floats.files[profile.format]
-    base_inputs = stored_inputs(base, np.load(shop.floats.calibration)[:TRIAL_SAMPLES], "timing")
-    timing = measure(draft.file, draft.inputs, base, base_inputs, profile) if draft.trial.ran else None
-    figures = figures_of(draft, base, timing, profile)
+    timing = _timed(profile, draft, base, shop)
+    figures = figures_of(draft, base, timing)
     variant, files = pack(profile, draft, judgement, figures, shop)
     report = replace(
         report,
         variant=variant.name,
         target=draft.trial.sentence,
         float_bytes=base.size,
-        latency=timing[0] if timing else None,
-        float_latency=timing[1] if timing else None,
+        latency=timing.variant if timing else None,
+        float_latency=timing.base if timing else None,
+        comparison=timing.comparison if timing else None,
         figures=figures,
+        recipe=recipe_for(profile, draft.scheme),
     )
     return Made(report, variant, files)
+
+
+def _timed(profile: Profile, draft: Draft, base: ModelFile, shop: Workshop) -> Timing | None:
+    """The variant's latency beside the float model's; None where it is not asked for or cannot be taken."""
+    if shop.stopwatch is None or not draft.trial.ran:
+        return None
+    shop.steps.say(f"{draft.scheme}: timing it beside the float model")
+    base_inputs = stored_inputs(base, np.load(shop.floats.calibration)[:TRIAL_SAMPLES], "timing")
+    return shop.stopwatch.measure(draft.file, draft.inputs, base, base_inputs, profile)

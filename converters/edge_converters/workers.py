@@ -1,7 +1,7 @@
 """Child processes that run the backends, so that a native crash, a leak or a chatty library stays in the child.
 
-A worker is `python -m edge_converters.backends`: one JSON line in, one JSON line out, everything the libraries print
-goes to a log whose last lines become part of the error.
+A worker is `python -m edge_converters.backends`: one JSON line in, one JSON line out, and before it lines that tell how
+far a long task is; everything the libraries print goes to a log whose last lines become part of the error.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final, Protocol, Self
 
 from edge_converters import errors
 from edge_converters.errors import ConverterError
@@ -32,6 +33,32 @@ SETTINGS: Final = {
 }
 
 
+class Observer(Protocol):
+    """Is told what children do while they do it. Must not raise."""
+
+    def progressed(self, task: Task, done: int, total: int) -> None:
+        """A long task has done so many of so many pieces."""
+
+    def measured(self, pid: int, peak: int, libraries: int) -> None:
+        """The most bytes the child has held so far, and what of them its libraries took before they did any work."""
+
+    def ended(self, pid: int) -> None:
+        """The child is no more."""
+
+
+_observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
+
+
+@contextmanager
+def observed(observer: Observer) -> Iterator[None]:
+    """Tell `observer` of every child that is started within."""
+    token = _observer.set(observer)
+    try:
+        yield
+    finally:
+        _observer.reset(token)
+
+
 class WorkerDied(ConverterError):
     """The child process ended in the middle of a task. Reaction: the model is at fault, or memory is short."""
 
@@ -40,6 +67,7 @@ class Worker:
     """One child process; a context manager. Calls are answered one after the other."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        self._observer = _observer.get()
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__ with the child
         self._child = subprocess.Popen(
             [sys.executable, "-m", "edge_converters.backends"],
@@ -62,6 +90,8 @@ class Worker:
         if kind is not None:
             self._child.kill()
         self._child.wait()
+        if self._observer is not None:
+            self._observer.ended(self.pid)
         self._log.close()
 
     @property
@@ -76,20 +106,39 @@ class Worker:
             ConverterError: of the class the backend raised.
             WorkerDied: the child ended, with the last thing it printed.
         """
+        self.ask(task, **arguments)
+        return self.answer(task)
+
+    def ask(self, task: Task, **arguments: Any) -> None:
+        """Begin `task`; `answer` waits for it. In between, other children can be asked."""
         assert self._child.stdin is not None
-        assert self._child.stdout is not None
         try:
             self._child.stdin.write(json.dumps({"task": task, "arguments": arguments}).encode() + b"\n")
             self._child.stdin.flush()
         except BrokenPipeError:
             pass  # the child is dead; reading says so
-        line = self._child.stdout.readline()
-        if not line:
-            raise self._death(task)
-        answer: Answer = json.loads(line)
-        if "error" in answer:
-            raise getattr(errors, answer["error"])(answer["message"], answer["hint"])
-        return answer
+
+    def answer(self, task: Task) -> Answer:
+        """The answer of the `task` that was asked; raises as `call`."""
+        assert self._child.stdout is not None
+        while line := self._child.stdout.readline():
+            answer: Answer = json.loads(line)
+            if "progress" in answer:
+                self._progressed(task, *answer["progress"])
+                continue
+            self._measured(**answer.pop("memory"))
+            if "error" in answer:
+                raise getattr(errors, answer["error"])(answer["message"], answer["hint"])
+            return answer
+        raise self._death(task)
+
+    def _progressed(self, task: Task, done: int, total: int) -> None:
+        if self._observer is not None:
+            self._observer.progressed(task, done, total)
+
+    def _measured(self, peak: int, libraries: int) -> None:
+        if self._observer is not None:
+            self._observer.measured(self.pid, peak, libraries)
 
     def _death(self, task: Task) -> WorkerDied:
         code = self._child.wait()

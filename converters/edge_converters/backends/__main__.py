@@ -11,17 +11,26 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from edge_converters.backends import channel
 from edge_converters.errors import BackendMissing, ConverterError, NotConvertible, NotWritten
+from edge_converters.processes import peak_bytes, resident_bytes
 from edge_converters.tasks import TASKS, Task
+
+_started_with = resident_bytes()
+_imports: list[int] = []
+"""By how much this process grew with each module of a backend, before it did any work."""
 
 
 def main() -> None:
     """Serve until standard input closes. What libraries print on standard output goes to standard error."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
+    channel.open_to(answers)
     for line in sys.stdin:
         request = json.loads(line)
-        answers.write(json.dumps(_answer(Task(request["task"]), request["arguments"])) + "\n")
+        answer = _answer(Task(request["task"]), request["arguments"])
+        memory = {"peak": peak_bytes(), "libraries": _started_with + sum(_imports)}
+        answers.write(json.dumps({**answer, "memory": memory}) + "\n")
 
 
 def _answer(task: Task, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -32,6 +41,8 @@ def _answer(task: Task, arguments: dict[str, Any]) -> dict[str, Any]:
     except OSError as error:
         words = f"{task} could not write: {error.strerror or error}"
         return {"error": NotWritten.__name__, "message": words, "hint": "Make room, or point TMPDIR to another folder."}
+    except MemoryError:
+        os.abort()  # what a shortage of memory ends is told as that, never as a property of the model
     except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign libraries raise anything; the child must answer
         traceback.print_exc()
         sentence = " ".join(f"{type(error).__name__}: {error}".split())[-600:]
@@ -44,12 +55,13 @@ def _answer(task: Task, arguments: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def _function(task: Task) -> Callable[..., dict[str, Any]]:
-    place = TASKS[task]
+    place, before = TASKS[task], resident_bytes()
     try:
         function: Callable[..., dict[str, Any]] = getattr(importlib.import_module(place.module), place.function)
     except ModuleNotFoundError as error:
         message = f"{task} needs the library {error.name}, which is not installed"
         raise BackendMissing(message, f"Install it with: pip install 'edge-sdk[{place.extra}]'") from error
+    _imports.append(max(resident_bytes() - before, 0))
     return function
 
 

@@ -33,6 +33,10 @@ def convert(
     offset: Annotated[float, typer.Option(help="The model takes (x - offset) * scale.")] = 0.0,
     scale: Annotated[float, typer.Option(help="See --offset.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Of the random inputs in the parity check.")] = 0,
+    latency: Annotated[bool, typer.Option(help="Time variants beside the float model: some seconds each.")] = True,
+    cache: Annotated[
+        bool, typer.Option(help="Take what was made before of the same inputs. EDGE_SDK_CACHE names the folder.")
+    ] = True,
     as_json: options.Json = False,
 ) -> None:
     """Convert a model for hardware profiles and prove each variant on labelled data.
@@ -49,6 +53,7 @@ def convert(
 
     from edge_contracts.ids import ModelName
     from edge_contracts.manifest import Preprocessing
+    from edge_converters.cache import Cache, default_folder
     from edge_converters.conversion import convert as run
     from edge_converters.datasets import read_data
     from edge_converters.guard import Guard
@@ -71,6 +76,8 @@ def convert(
             labels=_labels(labels),
             guard=Guard(max_drop, slack),
             seed=seed,
+            latency=latency,
+            cache=Cache(default_folder()) if cache else None,
             on_step=lambda what, done, total: bars.update(bar, description=what, completed=done, total=total),
         )
     if as_json:
@@ -99,6 +106,8 @@ def _labels(path: Path | None) -> tuple[str, ...]:
 
 
 def _show(outcome: Conversion) -> None:
+    from edge_converters.memory import describe
+
     screen.show_table(
         f"{outcome.source}: {outcome.metric} on {outcome.samples['decision']} samples",
         ("profile", "verdict", "scheme", "before", "after", "drop (95 %)", "size", "latency p50", "float"),
@@ -108,7 +117,9 @@ def _show(outcome: Conversion) -> None:
     for report in outcome.reports:
         for sentence in _remarks(report):
             print(sentence)
-    print(f"Latency measured on: {outcome.measured_on}; beside the float model, in turns. `-`: not measurable here.")
+    print("Latency beside the float model, in turns. `-`: not measured, or not measurable here.")
+    if outcome.memory is not None:
+        print(f"Memory: {describe(outcome.memory)}")
     if outcome.bundle is None:
         screen.say("No bundle was written: every profile has to pass. Leave a failing one out, or see the words above.")
     else:
@@ -144,8 +155,21 @@ def _remarks(report: ProfileReport) -> Iterable[str]:
     best = report.best
     if report.variant is not None:
         yield f"{report.profile}: {report.target}"
+        yield from _timing(report)
     else:
         yield f"{report.profile}: {report.verdict}: {best.scheme}: {best.sentence}. {report.hint}"
     for other in report.candidates:
         if other.scheme != best.scheme:
             yield f"{report.profile}: {other.scheme} not taken: {other.sentence}. {other.hint}".rstrip()
+
+
+def _timing(report: ProfileReport) -> Iterable[str]:
+    """What the latencies say and where they were measured, and whether all this was found in the cache."""
+    from edge_converters.timings import describe
+
+    figures = report.figures or {}
+    if report.latency is not None:
+        said = describe(report.comparison) if report.comparison else "something in software stands for the target"
+        yield f"{report.profile}: {said}. Measured on: {figures['latency_p50'].source}"
+    if report.from_cache is not None:
+        yield f"{report.profile}: from cache, made and measured at {report.from_cache}"

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from edge_contracts.ids import ModelName
-from edge_converters.conversion import OnStep, convert
+from edge_converters.conversion import convert
 from edge_converters.datasets import read_data
 from edge_converters.guard import Guard
+from edge_converters.progress import OnStep
 from edge_converters.reports import Conversion
 from edge_profiles.boards import load
 from edge_sdk.demo.training import Trained
