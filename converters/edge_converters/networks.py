@@ -7,7 +7,7 @@ An operator that the vocabulary has no word for is `Kind.OTHER`: it is carried a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -180,6 +180,14 @@ class Network:
         """The same network with these layers in place of those of the same name."""
         new = {layer.name: layer for layer in changed}
         return replace(self, layers=tuple(new.get(layer.name, layer) for layer in self.layers))
+
+    def with_layers(self, layers: Iterable[Layer]) -> Network:
+        """A network of these layers; tensors that none of them knows are forgotten."""
+        kept = tuple(layers)
+        used = {*self.inputs, *self.outputs, *(name for layer in kept for name in (*layer.inputs, *layer.outputs))}
+        shapes = {name: shape for name, shape in self.shapes.items() if name in used}
+        axes = {name: axis for name, axis in self.channel_axes.items() if name in used}
+        return replace(self, layers=kept, shapes=shapes, channel_axes=axes)
 
 
 Run = Callable[[Network, Sequence[str], Array], Mapping[str, Array]]
