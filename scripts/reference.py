@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 from collections.abc import Callable, Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from edge_contracts.lifecycle import ABORTABLE, MAX_TRANSITIONS, OUTCOMES, diagram
 from edge_contracts.reasons import REASONS
 from edge_contracts.topics import ROOT, TOPICS
+from edge_profiles.boards import shipped
+from edge_profiles.fields import rows as profile_fields
+from edge_profiles.schemes import CLASSES, FORMATS, SCHEMES, Scheme
+from edge_profiles.template import template
 from edge_sdk.cli.failures import EXIT_CODES
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -71,11 +78,53 @@ def exit_codes() -> str:
     )
 
 
+def _member_docs(kind: type[StrEnum]) -> dict[str, str]:
+    """The string under each member of an enumeration, by the member's value."""
+    (tree,) = ast.parse(inspect.getsource(kind)).body
+    assert isinstance(tree, ast.ClassDef)
+    found = {}
+    for member, text in zip(tree.body, tree.body[1:], strict=False):
+        if isinstance(member, ast.Assign) and isinstance(text, ast.Expr):
+            found[ast.literal_eval(member.value)] = " ".join(ast.literal_eval(text.value).split())
+    return found
+
+
+def profiles() -> str:
+    """The format of hardware profiles, field by field, and those that come with the product."""
+    fields = [(f"`{row.key}`", row.kind, row.needed, row.meaning) for row in profile_fields()]
+    pairs = [
+        (engine, accelerator, CLASSES[accelerator], FORMATS[engine], ", ".join(schemes))
+        for (engine, accelerator), schemes in SCHEMES.items()
+    ]
+    schemes = [(f"`{scheme}`", text) for scheme, text in _member_docs(Scheme).items()]
+    boards = [
+        (f"`{board.name}`", board.title, board.profile_class, f"{board.engine}, {board.accelerator}", board.schemes[0])
+        for board in shipped()
+    ]
+    return (
+        "# Hardware profiles\n\nA kind of target, as a TOML file: what it is, runs and holds. Those that come with the "
+        "product are used by name, your own by its file: `--profile ./boards/mine.toml`. `edge-sdk profiles template` "
+        "prints one to start from, `edge-sdk profiles validate FILE` says everything that is wrong with yours, and "
+        "`edge-sdk profiles show NAME` prints a whole one with the source of each figure.\n\n## Fields\n\nA figure is "
+        "`{ value = ..., unit = ..., source = ... }`: its source is a document with the place in it, or `a choice: "
+        "why`, or `assumed: why`. A field of a table is needed where the table is.\n\n"
+        + _table(("field", "what it holds", "needed (else)", "meaning"), fields)
+        + "\n## Engines and accelerators\n\n"
+        + _table(("engine", "accelerator", "class", "format", "schemes it runs"), pairs)
+        + "\n## Schemes\n\n"
+        + _table(("scheme", "how numbers are kept"), schemes)
+        + "\n## Shipped\n\n"
+        + _table(("name", "what it is", "class", "runs on", "first scheme"), boards)
+        + f"\n## Template\n\n```toml\n{template()}```\n"
+    )
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "exit-codes.md": exit_codes,
     "reasons.md": reasons,
     "lifecycle.md": lifecycle,
     "topics.md": topics,
+    "profiles.md": profiles,
 }
 
 

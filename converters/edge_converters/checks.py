@@ -105,7 +105,8 @@ def _on_gpu(file: ModelFile, profile: Profile, inputs: Path, expected: dict[str,
     with Worker(vulkan.environment()) as worker:
         real, answer = run(file, Task.RUN_LITERT_GPU, inputs, worker, threads=profile.threads)
     if answer["adapter"] is None:
-        return _not_tried(profile, "there is no Vulkan adapter here, in hardware or software")
+        hint = "Convert on a machine that has one; Debian's chromium package brings a Vulkan driver in software."
+        return _not_tried(profile, "there is no Vulkan adapter here, in hardware or software", hint)
     coverage = 1.0 if answer["fully_accelerated"] else 0.0
     _hold_floor(profile, coverage, "LiteRT left operators to the CPU")
     worst = _difference(real, expected)
@@ -140,6 +141,34 @@ def _on_hexagon(file: ModelFile, profile: Profile, inputs: Path, expected: dict[
         real,
         worst,
     )
+
+
+def _on_provider(file: ModelFile, profile: Profile, inputs: Path, expected: dict[str, Array]) -> Trial:
+    with Worker() as worker:
+        real, answer = run(file, Task.RUN_PROVIDER, inputs, worker, accelerator=profile.accelerator)
+    if "missing" in answer:
+        return _not_tried(profile, answer["missing"])
+    left = answer["on_cpu"]
+    coverage = answer["taken"] / max(answer["taken"] + sum(left.values()), 1)
+    names = ", ".join(f"{count} x {name}" for name, count in sorted(left.items()))
+    _hold_floor(profile, coverage, f"left to the CPU: {names or 'nothing'}")
+    worst, n = _difference(real, expected), answer["samples"]
+    return Trial(
+        f"{coverage:.0%} of the operators on {profile.accelerator} in {answer['partitions']} partition(s), at most"
+        f" {worst:.2g} from the CPU",
+        {
+            "coverage": _measured(coverage, "share", profile.accelerator, n),
+            "partitions": _measured(answer["partitions"], "count", profile.accelerator, n),
+        },
+        real,
+        worst,
+    )
+
+
+def _on_edge_tpu(file: ModelFile, profile: Profile, inputs: Path, expected: dict[str, Array]) -> Trial:
+    del file, inputs, expected
+    why = "Google's edgetpu_compiler is no part of this product, so the file is not compiled and its coverage not known"
+    return _not_tried(profile, why, "Allow a fallback that runs the file until it is compiled.")
 
 
 def _on_microcontroller(file: ModelFile, profile: Profile, inputs: Path, expected: dict[str, Array]) -> Trial:
@@ -181,18 +210,19 @@ def _on_ethos_u(file: ModelFile, profile: Profile, inputs: Path, expected: dict[
 _TRIALS: Final[dict[Accelerator, Callable[[ModelFile, Profile, Path, dict[str, Array]], Trial]]] = {
     Accelerator.CPU: _on_cpu,
     Accelerator.GPU: _on_gpu,
+    Accelerator.CUDA: _on_provider,
+    Accelerator.TENSORRT: _on_provider,
     Accelerator.QNN_HTP: _on_hexagon,
+    Accelerator.OPENVINO_NPU: _on_provider,
+    Accelerator.EDGE_TPU: _on_edge_tpu,
     Accelerator.MCU: _on_microcontroller,
     Accelerator.ETHOS_U: _on_ethos_u,
 }
 
 
-def _not_tried(profile: Profile, why: str) -> Trial:
+def _not_tried(profile: Profile, why: str, hint: str = "Convert on a machine that has one.") -> Trial:
     if profile.fallback is None:
-        raise CheckFailed(
-            f"{why}, and {profile.name} allows no fallback",
-            "Convert on a machine that has one; Debian's chromium package brings a Vulkan driver in software.",
-        )
+        raise CheckFailed(f"{why}, and {profile.name} allows no fallback", hint)
     return Trial(f"not tried on {profile.accelerator}: {why}; the profile allows {profile.fallback}", ran=False)
 
 

@@ -25,6 +25,7 @@ class Task(StrEnum):
     RUN_LITERT = "run-litert"
     RUN_LITERT_GPU = "run-litert-gpu"
     RUN_ONNXRUNTIME = "run-onnxruntime"
+    RUN_PROVIDER = "run-provider"
     RUN_QNN = "run-qnn"
     RUN_TFLITE_MICRO = "run-tflite-micro"
     COMPILE_VELA = "compile-vela"
@@ -64,6 +65,7 @@ TASKS: Final[dict[Task, Implementation]] = {
     Task.RUN_LITERT: _at("litert_engine.run"),
     Task.RUN_LITERT_GPU: _at("litert_gpu_engine.run"),
     Task.RUN_ONNXRUNTIME: _at("onnxruntime_engine.run"),
+    Task.RUN_PROVIDER: _at("onnxruntime_provider_engine.run"),
     Task.RUN_QNN: _at("qnn_engine.run", "qnn"),
     Task.RUN_TFLITE_MICRO: _at("tflite_micro_engine.run", "tflm"),
     Task.COMPILE_VELA: _at("vela_compiler.compile_model"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Final
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from edge_profiles.errors import InvalidProfile
+from edge_profiles.faults import Fault, faults_of
 from edge_profiles.profile import Profile
 
 FOLDER: Final = Path(__file__).parent / "boards"
@@ -31,9 +32,11 @@ def load(name_or_path: str) -> Profile:
         return load_file(Path(name_or_path))
     names = [path.stem for path in sorted(FOLDER.glob("*.toml"))]
     if name_or_path not in names:
+        near = get_close_matches(name_or_path, names, 1)
+        meant = f"Did you mean {near[0]}? " if near else ""
         raise InvalidProfile(
             f"there is no hardware profile {name_or_path!r}",
-            f"Shipped are: {', '.join(names)}. For one of your own give its file, as in ./boards/mine.toml.",
+            f"{meant}Shipped are: {', '.join(names)}. For one of your own give its file, as in ./boards/mine.toml.",
         )
     return load_file(FOLDER / f"{name_or_path}.toml")
 
@@ -43,59 +46,34 @@ def load_file(path: Path) -> Profile:
 
     Raises:
         InvalidProfile: not readable, not TOML, or with a field that is missing, unknown or wrong; names file, key and
-            what is allowed.
+            what is allowed, and how many faults there are beside the first.
     """
+    found = read_file(path)
+    if isinstance(found, Profile):
+        return found
+    first, *others = found
+    more = f" (and {len(others)} more: `edge-sdk profiles validate` lists them)" if others else ""
+    raise InvalidProfile(f"{in_file(path, first)}{more}", first.hint)
+
+
+def read_file(path: Path) -> Profile | tuple[Fault, ...]:
+    """The profile in `path`, or everything that is wrong with the file, at least one fault."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise InvalidProfile(f"{path} is not readable: {error.strerror}", "Check the path.") from error
+        return (Fault("", f"is not readable: {error.strerror}", "Check the path."),)
     if len(data) > MAX_PROFILE_BYTES:
-        raise InvalidProfile(
-            f"{path} has {len(data)} bytes, at most {MAX_PROFILE_BYTES} are a profile", "Check the path."
-        )
+        return (Fault("", f"has {len(data)} bytes, at most {MAX_PROFILE_BYTES} are a profile", "Check the path."),)
     try:
         fields = tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidProfile(f"{path} is not TOML: {error}", "Correct that place and validate again.") from error
+        return (Fault("", f"is not TOML: {error}", "Correct that place and validate again."),)
     try:
         return Profile.model_validate(fields)
     except ValidationError as error:
-        raise _sentence(path, _clearest(error)) from error
+        return faults_of(error)
 
 
-def _clearest(error: ValidationError) -> ErrorDetails:
-    """A key that is not one explains the one that is missing: it comes first."""
-    faults = error.errors(include_url=False)
-    return next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])
-
-
-def _sentence(path: Path, fault: ErrorDetails) -> InvalidProfile:
-    key = ".".join(str(part) for part in fault["loc"])
-    kind = fault["type"]
-    if kind == "missing" and key.endswith(".source"):
-        return InvalidProfile(
-            f"{path}: `{key}` is missing", "Every figure names its datasheet, or says it is a choice or assumed."
-        )
-    if kind == "missing":
-        return InvalidProfile(f"{path}: `{key}` is missing", "Add it; `edge-sdk profiles show` prints a whole profile.")
-    if kind == "extra_forbidden":
-        allowed = ", ".join(_keys(fault["loc"][:-1]))
-        return InvalidProfile(f"{path}: `{key}` is not a key of the format", f"Allowed here: {allowed}.")
-    given = "" if isinstance(fault["input"], dict) else f" is {fault['input']!r}"
-    message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    place = f"`{key}`{given}: " if key else ""
-    return InvalidProfile(f"{path}: {place}{message}", "Correct it and run `edge-sdk profiles validate` again.")
-
-
-def _keys(place: tuple[int | str, ...]) -> list[str]:
-    """The keys of the table at `place`, as they are written in TOML."""
-    table: type[BaseModel] = Profile
-    for part in place:
-        field = next((field for name, field in table.model_fields.items() if part in (name, field.alias)), None)
-        table = _table_in(field.annotation if field else None) or table
-    return [field.alias or name for name, field in table.model_fields.items()]
-
-
-def _table_in(annotation: Any) -> type[BaseModel] | None:
-    candidates = (annotation, *get_args(annotation))
-    return next((each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)), None)
+def in_file(path: Path, fault: Fault) -> str:
+    """The fault in one sentence that names the file."""
+    return f"{path}: {fault.problem}" if fault.key else f"{path} {fault.problem}"

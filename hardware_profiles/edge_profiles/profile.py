@@ -2,28 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, Literal, Self, TypeVar
+from typing import Annotated, Final, Generic, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from edge_contracts.ids import ProfileName
 from edge_contracts.manifest import Accelerator, Engine, ProfileClass
-from edge_profiles.schemes import FORMATS, SCHEMES, Format, Scheme
+from edge_profiles.fitting import misfits
+from edge_profiles.schemes import FORMATS, Format, Scheme
+from edge_profiles.vela import VelaAccelerator, VelaMemoryMode, VelaSystem
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=400)]
+MISFITS: Final = "misfits"
+"""The type of the error that carries all that does not fit together."""
+SAYS_NOTHING: Final = frozenset(
+    {"?", "-", "todo", "tbd", "unknown", "none", "n/a", "datasheet", "data sheet", "internet", "assumed", "a choice"}
+)
+
+
+def _says_something(source: str) -> str:
+    if source.strip(" .:").lower() in SAYS_NOTHING:
+        raise ValueError("names no document and gives no reason")
+    return source
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=400, strip_whitespace=True)]
+Source = Annotated[Text, AfterValidator(_says_something)]
 Unit = TypeVar("Unit", bound=str)
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, use_attribute_docstrings=True)
 
 
 class Figure(_Table, Generic[Unit]):
     """A number with its unit and what it comes from: a datasheet or the like, a choice, or an assumption."""
 
-    value: Annotated[float, Field(gt=0)]
+    value: Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
+    """Above zero; bytes are whole."""
     unit: Unit
-    source: Text
+    """Written out, so that nobody reads kilobytes for bytes."""
+    source: Source
+    """The document with its place in it, or `a choice: why`, or `assumed: why`."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.unit == "byte" and not self.value.is_integer():
+            raise PydanticCustomError("part_of_a_byte", "is a number of bytes and must be whole")
+        return self
 
 
 Bytes = Figure[Literal["byte"]]
@@ -31,11 +57,14 @@ Milliseconds = Figure[Literal["ms"]]
 
 
 class Memory(_Table):
-    """What the target has. `arena` is the part of a microcontroller's RAM that the model may use."""
+    """What the target has."""
 
     ram: Bytes
+    """What the processor that runs the model can write to; of a board sold with several sizes the smallest."""
     flash: Bytes | None = None
+    """Where the firmware and the model lie; absent where they lie on a disk or card."""
     arena: Bytes | None = None
+    """The part of a microcontroller's RAM that the model may use, in one piece. For TFLite Micro, which needs it."""
 
 
 class Budgets(_Table):
@@ -50,35 +79,48 @@ class Budgets(_Table):
 
 
 class Operators(_Table):
-    """The operators the target's firmware has kernels for, by their TFLite names."""
+    """The operators that the target has kernels for. A model with any other is refused, with the operator's name."""
 
     allow: Annotated[tuple[Text, ...], Field(min_length=1)]
-    source: Text
+    """Their TFLite names; custom ones by their own."""
+    source: Source
+    """Which firmware or documentation says so."""
 
 
 class Vela(_Table):
     """What the Ethos-U compiler is told of the system; without it its estimates mean nothing."""
 
-    accelerator_config: Text
-    system_config: Text
-    memory_mode: Text
-    source: Text
+    accelerator_config: VelaAccelerator
+    """The NPU and its multiply-accumulate units."""
+    system_config: VelaSystem
+    """Clock and bandwidths, by its name in Arm's vela.ini."""
+    memory_mode: VelaMemoryMode
+    """Where weights and arena lie, by its name in Arm's vela.ini."""
+    source: Source
+    """Which document says that the board is so, or what is assumed."""
 
 
 class Profile(_Table):
     """A kind of target, as in its TOML file."""
 
     name: ProfileName
+    """What commands, devices and bundles call it: a-z, 0-9, - and _."""
     title: Text
+    """What a person calls it: the board, its processor, the engine."""
     profile_class: Annotated[ProfileClass, Field(alias="class")]
+    """The class of hardware."""
     architecture: Text
+    """The processor's, in the words of its vendor; of a microcontroller its core, as `cortex-m4`."""
     engine: Engine
+    """What runs the model."""
     accelerator: Accelerator
+    """What the engine is asked to run the operators on."""
     fallback: Accelerator | None = None
     """The accelerator to use when the first is missing; absent means the device refuses."""
-    coverage_floor: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """The least share of operators that must run on the accelerator."""
-    threads: Annotated[int, Field(ge=1, le=64)] = 1
+    coverage_floor: Annotated[float, Field(ge=0, le=1, strict=True, allow_inf_nan=False)] = 0.0
+    """The least share of operators that must run on the accelerator, 0 to 1."""
+    threads: Annotated[int, Field(ge=1, le=64, strict=True)] = 1
+    """Threads of one inference."""
     schemes: Annotated[tuple[Scheme, ...], Field(min_length=1)]
     """Numeric schemes, best first: the first that passes the guard is shipped."""
     memory: Memory
@@ -93,17 +135,7 @@ class Profile(_Table):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        runs = SCHEMES.get((self.engine, self.accelerator))
-        if runs is None:
-            pairs = ", ".join(f"{engine} with {accelerator}" for engine, accelerator in SCHEMES)
-            raise ValueError(f"engine {self.engine} has no accelerator {self.accelerator}; there are: {pairs}")
-        if self.fallback is not None and (self.engine, self.fallback) not in SCHEMES:
-            raise ValueError(f"fallback {self.fallback} is not an accelerator of {self.engine}")
-        wrong = [scheme for scheme in self.schemes if scheme not in runs]
-        if wrong:
-            raise ValueError(f"scheme {wrong[0]} does not run here; allowed: {', '.join(runs)}")
-        if self.engine is Engine.TFLITE_MICRO and self.memory.arena is None:
-            raise ValueError("memory.arena is missing: TFLite Micro needs the bytes it may plan with")
-        if self.engine is Engine.VELA and self.vela is None:
-            raise ValueError("the table [vela] is missing: Vela's estimates need an explicit system configuration")
+        found = misfits(self)
+        if found:
+            raise PydanticCustomError(MISFITS, "does not fit together", {MISFITS: found})
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, Literal
 
-from edge_contracts.manifest import Accelerator, Engine
+from edge_contracts.manifest import Accelerator, Engine, ProfileClass
 
 Format = Literal["tflite", "onnx"]
 
@@ -14,6 +14,7 @@ class Scheme(StrEnum):
     """How numbers are kept in a variant."""
 
     FP32 = "fp32"
+    """Weights and activations in single precision."""
     FP16 = "fp16"
     """Weights in half precision; inputs and outputs stay float32."""
     DYNAMIC = "dynamic"
@@ -40,10 +41,27 @@ FORMATS: Final[dict[Engine, Format]] = {
 
 SCHEMES: Final[dict[tuple[Engine, Accelerator], tuple[Scheme, ...]]] = {
     (Engine.ONNXRUNTIME, Accelerator.CPU): (Scheme.FP32, Scheme.FP16, Scheme.QDQ_U8S8, Scheme.QDQ_S8S8),
+    (Engine.ONNXRUNTIME, Accelerator.CUDA): (Scheme.FP32, Scheme.FP16),
+    (Engine.ONNXRUNTIME, Accelerator.TENSORRT): (Scheme.FP32, Scheme.FP16),
     (Engine.ONNXRUNTIME, Accelerator.QNN_HTP): (Scheme.QDQ_U8S8, Scheme.QDQ_U16S8),
+    (Engine.ONNXRUNTIME, Accelerator.OPENVINO_NPU): (Scheme.FP32, Scheme.FP16, Scheme.QDQ_U8S8),
     (Engine.LITERT, Accelerator.CPU): (Scheme.FP32, Scheme.FP16, Scheme.DYNAMIC, Scheme.INT8, Scheme.INT16X8),
     (Engine.LITERT, Accelerator.GPU): (Scheme.FP32, Scheme.FP16, Scheme.INT8),
+    (Engine.LITERT, Accelerator.EDGE_TPU): (Scheme.INT8,),
     (Engine.TFLITE_MICRO, Accelerator.MCU): (Scheme.FP32, Scheme.INT8, Scheme.INT16X8),
     (Engine.VELA, Accelerator.ETHOS_U): (Scheme.INT8, Scheme.INT16X8),
 }
 """The pairs of engine and accelerator there are, each with what it runs."""
+
+CLASSES: Final[dict[Accelerator, ProfileClass]] = {
+    Accelerator.CPU: ProfileClass.CPU,
+    Accelerator.GPU: ProfileClass.GPU,
+    Accelerator.CUDA: ProfileClass.GPU,
+    Accelerator.TENSORRT: ProfileClass.GPU,
+    Accelerator.QNN_HTP: ProfileClass.NPU,
+    Accelerator.OPENVINO_NPU: ProfileClass.NPU,
+    Accelerator.EDGE_TPU: ProfileClass.NPU,
+    Accelerator.ETHOS_U: ProfileClass.NPU,
+    Accelerator.MCU: ProfileClass.MCU,
+}
+"""The class of hardware that each accelerator belongs to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from edge_sdk.cli import options, screen
 
 if TYPE_CHECKING:
+    from edge_profiles.faults import Fault
     from edge_profiles.profile import Profile
 
 profiles_app = typer.Typer(
@@ -58,15 +60,37 @@ def show(profile: Named, as_json: options.Json = False) -> None:
 def validate(
     files: Annotated[list[Path], typer.Argument(help="Profiles of your own.")], as_json: options.Json = False
 ) -> None:
-    """Check profile files; ends with 3 and the place of the first fault if one is wrong."""
-    from edge_profiles.boards import load_file
+    """Check profile files: every fault with its key, what is allowed, and an example. Ends with 3 if there is one."""
+    from edge_profiles.boards import in_file, read_file
+    from edge_profiles.profile import Profile
+    from edge_sdk.errors import BadInput
 
-    found = [load_file(file) for file in files]
+    found = {file: read_file(file) for file in files}
     if as_json:
-        screen.show_json([_plain(profile) for profile in found])
-        return
-    for file, profile in zip(files, found, strict=True):
-        print(f"{file} is a valid profile: {profile.name}")
+        screen.show_json([_checked(file, result) for file, result in found.items()])
+    for file, result in found.items():
+        if not isinstance(result, Profile):
+            for fault in result:
+                screen.say(f"edge-sdk: {in_file(file, fault)}\n  {fault.hint}")
+        elif not as_json:
+            print(f"{file} is a valid profile: {result.name}")
+    if not all(isinstance(result, Profile) for result in found.values()):
+        raise typer.Exit(BadInput.exit_code)
+
+
+@profiles_app.command(epilog="Example: edge-sdk profiles template > ./boards/mine.toml")
+def template() -> None:
+    """A commented profile to start from, valid as it stands."""
+    from edge_profiles.template import template as text
+
+    print(text(), end="")
+    screen.say("Next: edge-sdk profiles validate FILE")
+
+
+def _checked(file: Path, result: Profile | tuple[Fault, ...]) -> dict[str, object]:
+    faults = result if isinstance(result, tuple) else ()
+    profile = None if isinstance(result, tuple) else _plain(result)
+    return {"file": str(file), "valid": not faults, "profile": profile, "faults": [asdict(fault) for fault in faults]}
 
 
 def _plain(profile: Profile) -> dict[str, object]:
