@@ -92,11 +92,7 @@ def make_file(
     """The model in one format and scheme, inspected. What another profile had made is taken as it is."""
     # a TFLite file is the same for every accelerator
     path = canonical.with_name(f"{scheme}.tflite" if kind == "tflite" else f"{scheme}-{accelerator}.onnx")
-    extra = (
-        {"saved_model": str(canonical)}
-        if kind == "tflite"
-        else {"canonical": str(canonical), "accelerator": accelerator}
-    )
+    extra = {"model": str(canonical)} if kind == "tflite" else {"canonical": str(canonical), "accelerator": accelerator}
     if not path.exists():
         unfinished = path.with_name(f"unfinished-{path.name}")
         worker.call(MAKE[kind], scheme=scheme, calibration=str(calibration), output=str(unfinished), **extra)

@@ -20,15 +20,21 @@ class Step(StrEnum):
     CANONICAL_ONNX = "canonical-onnx"
     TENSORFLOW_TO_ONNX = "tensorflow-to-onnx"
     ONNX_TO_TENSORFLOW = "onnx-to-tensorflow"
+    TENSORFLOW_TO_TFLITE = "tensorflow-to-tflite"
 
 
 ROUTES: Final[dict[tuple[SourceKind, Format], tuple[Step, ...]]] = {
-    (SourceKind.KERAS, "tflite"): (Step.CANONICAL_SAVED_MODEL,),
-    (SourceKind.SAVED_MODEL, "tflite"): (Step.CANONICAL_SAVED_MODEL,),
+    (SourceKind.KERAS, "tflite"): (Step.CANONICAL_SAVED_MODEL, Step.TENSORFLOW_TO_TFLITE),
+    (SourceKind.SAVED_MODEL, "tflite"): (Step.CANONICAL_SAVED_MODEL, Step.TENSORFLOW_TO_TFLITE),
     (SourceKind.ONNX, "onnx"): (Step.CANONICAL_ONNX,),
     (SourceKind.KERAS, "onnx"): (Step.CANONICAL_SAVED_MODEL, Step.TENSORFLOW_TO_ONNX, Step.CANONICAL_ONNX),
     (SourceKind.SAVED_MODEL, "onnx"): (Step.CANONICAL_SAVED_MODEL, Step.TENSORFLOW_TO_ONNX, Step.CANONICAL_ONNX),
-    (SourceKind.ONNX, "tflite"): (Step.CANONICAL_ONNX, Step.ONNX_TO_TENSORFLOW, Step.CANONICAL_SAVED_MODEL),
+    (SourceKind.ONNX, "tflite"): (
+        Step.CANONICAL_ONNX,
+        Step.ONNX_TO_TENSORFLOW,
+        Step.CANONICAL_SAVED_MODEL,
+        Step.TENSORFLOW_TO_TFLITE,
+    ),
 }
 """The last step's result is what variants of the format are made from."""
 
@@ -73,9 +79,17 @@ def _onnx_to_tensorflow(path: Path, kind: SourceKind, folder: Path, worker: Work
     return output
 
 
+def _tensorflow_to_tflite(path: Path, kind: SourceKind, folder: Path, worker: Worker) -> Path:
+    del kind
+    output = folder / "canonical.tflite"
+    worker.call(Task.TFLITE_FROM_SAVED_MODEL, saved_model=str(path), output=str(output))
+    return output
+
+
 _STEPS: Final[dict[Step, Callable[[Path, SourceKind, Path, Worker], Path]]] = {
     Step.CANONICAL_SAVED_MODEL: _canonical_saved_model,
     Step.CANONICAL_ONNX: _canonical_onnx,
     Step.TENSORFLOW_TO_ONNX: _tensorflow_to_onnx,
     Step.ONNX_TO_TENSORFLOW: _onnx_to_tensorflow,
+    Step.TENSORFLOW_TO_TFLITE: _tensorflow_to_tflite,
 }

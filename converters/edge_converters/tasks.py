@@ -14,6 +14,7 @@ class Task(StrEnum):
     PREPARE_TENSORFLOW = "prepare-tensorflow"
     RUN_TENSORFLOW_SOURCE = "run-tensorflow-source"
     TENSORFLOW_TO_ONNX = "tensorflow-to-onnx"
+    TFLITE_FROM_SAVED_MODEL = "tflite-from-saved-model"
     MAKE_TFLITE = "make-tflite"
     DESCRIBE_ONNX = "describe-onnx"
     PREPARE_ONNX = "prepare-onnx"
@@ -54,6 +55,7 @@ TASKS: Final[dict[Task, Implementation]] = {
     Task.PREPARE_TENSORFLOW: _at("tensorflow_source.prepare"),
     Task.RUN_TENSORFLOW_SOURCE: _at("tensorflow_source.run_source"),
     Task.TENSORFLOW_TO_ONNX: _at("onnx_export.export"),
+    Task.TFLITE_FROM_SAVED_MODEL: _at("tflite_float.convert"),
     Task.MAKE_TFLITE: _at("tflite_variant.make"),
     Task.DESCRIBE_ONNX: _at("onnx_source.describe"),
     Task.PREPARE_ONNX: _at("onnx_source.prepare"),

@@ -30,6 +30,7 @@ CASES = [
     if accelerator is Accelerator.CPU
     for scheme in schemes
 ]
+ENDS = {Scheme.INT8: "INT8", Scheme.INT16X8: "INT16"}
 STORED = {Scheme.FP32: "FP32", Scheme.FP16: "FP16"}
 
 
@@ -52,11 +53,11 @@ def test_the_weights_are_stored_as_asked_and_the_answers_are_the_sources(drafts,
 
 
 @pytest.mark.parametrize(("board", "scheme"), CASES)
-def test_only_int8_takes_and_gives_stored_values(drafts, board, scheme):
+def test_only_integer_schemes_take_and_give_stored_values(drafts, board, scheme):
     file = drafts[board, scheme].file
 
     kinds = {spec.datatype for spec in (*file.inputs, *file.outputs)}
-    assert kinds == {"INT8" if scheme is Scheme.INT8 else "FP32"}
+    assert kinds == {ENDS.get(scheme, "FP32")}
 
 
 @pytest.mark.parametrize("board", BOARDS.values())

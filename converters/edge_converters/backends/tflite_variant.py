@@ -1,63 +1,85 @@
-"""TFLite files from a canonical SavedModel by TensorFlow's converter, one function per numeric scheme."""
+"""TFLite files from a float one, one function per numeric scheme; each is made compact before it is written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-import tensorflow as tf
 
+from edge_converters.backends import tflite_quantisation, tflite_weights
+from edge_converters.backends.tflite_compaction import compact
 from edge_converters.errors import NotConvertible
 
 
-def make(saved_model: str, scheme: str, calibration: str, output: str) -> dict[str, Any]:
-    """Write the variant to `output`. `calibration` is an .npy of float inputs, used where ranges are needed.
+@dataclass(frozen=True)
+class _Wishes:
+    """What a scheme may look at beside the model."""
 
-    Only builtin operators: what needs TensorFlow's own kernels is refused with their names.
+    calibration: str
+    """An .npy of float inputs."""
+    ranges: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    keep: Collection[str] = ()
+
+
+def make(
+    model: str,
+    scheme: str,
+    calibration: str,
+    output: str,
+    ranges: dict[str, list[float]] | None = None,
+    keep: list[str] | None = None,
+) -> dict[str, Any]:
+    """Write the variant of a float .tflite to `output`.
+
+    `calibration` is an .npy of float inputs. Of int8 alone: `ranges` are the lowest and highest value of tensors, in
+    place of what calibration sees; `keep` are layers that stay float (names of `tflite_network`).
+
+    Raises:
+        NotConvertible: the scheme takes no ranges or keeps no layers.
     """
-    converter = tf.lite.TFLiteConverter.from_saved_model(saved_model)
-    _SCHEMES[scheme](converter, calibration)
-    try:
-        content = converter.convert()
-    except Exception as error:
-        if "not supported by the native TFLite runtime" in str(error) or "needs flex" in str(error).lower():
-            words = " ".join(str(error).split())[-300:]
-            hint = "Replace these operators in the model; the targets' runtimes have no kernel for them."
-            raise NotConvertible(f"TFLite has no builtin operator for part of the model: {words}", hint) from error
-        raise
-    Path(output).write_bytes(content)
+    wishes = _Wishes(calibration, ranges or {}, keep or [])
+    Path(output).write_bytes(compact(_SCHEMES[scheme](Path(model).read_bytes(), wishes)))
     return {}
 
 
-def _fp32(converter: Any, calibration: str) -> None:
-    del converter, calibration
+def _fp32(content: bytes, wishes: _Wishes) -> bytes:
+    _check_no_wishes("fp32", wishes)
+    return content
 
 
-def _fp16(converter: Any, calibration: str) -> None:
-    del calibration
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_types = [tf.float16]
+def _fp16(content: bytes, wishes: _Wishes) -> bytes:
+    _check_no_wishes("fp16", wishes)
+    return tflite_weights.to_half(content)
 
 
-def _dynamic(converter: Any, calibration: str) -> None:
-    del calibration
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+def _dynamic(content: bytes, wishes: _Wishes) -> bytes:
+    _check_no_wishes("dynamic", wishes)
+    return tflite_weights.to_dynamic(content)
 
 
-def _int8(converter: Any, calibration: str) -> None:
-    samples = np.load(calibration)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([row[None]] for row in samples)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
+def _int8(content: bytes, wishes: _Wishes) -> bytes:
+    return tflite_quantisation.to_int8(content, np.load(wishes.calibration), wishes.ranges, wishes.keep)
 
 
-_SCHEMES: dict[str, Callable[[Any, str], None]] = {
+def _int16x8(content: bytes, wishes: _Wishes) -> bytes:
+    _check_no_wishes("int16x8", wishes)
+    return tflite_quantisation.to_int16x8(content, np.load(wishes.calibration))
+
+
+def _check_no_wishes(scheme: str, wishes: _Wishes) -> None:
+    if wishes.ranges or wishes.keep:
+        raise NotConvertible(
+            f"{scheme} has no ranges to set and keeps no layers in float", "Ask for that with the scheme int8."
+        )
+
+
+_SCHEMES: Final[dict[str, Callable[[bytes, _Wishes], bytes]]] = {
     "fp32": _fp32,
     "fp16": _fp16,
     "dynamic": _dynamic,
     "int8": _int8,
+    "int16x8": _int16x8,
 }
