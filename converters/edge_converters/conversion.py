@@ -21,12 +21,14 @@ from edge_converters.cache import Cache
 from edge_converters.datasets import Data
 from edge_converters.drafts import Workshop
 from edge_converters.errors import BadInput, NotWritten
+from edge_converters.firmware import with_library
 from edge_converters.floats import prepare
 from edge_converters.guard import Guard, Verdict
+from edge_converters.identity import Identity
 from edge_converters.latency import Stopwatch
 from edge_converters.machine import describe_machine
-from edge_converters.memory import Meter
 from edge_converters.measures import choose_metric
+from edge_converters.memory import Meter
 from edge_converters.outcomes import Basis, Job, Outcome, Shelf
 from edge_converters.progress import OnStep, Steps, silent
 from edge_converters.provenance import code_digest, library_versions
@@ -81,7 +83,8 @@ def convert(
         with observed(_Watch(steps, meter)):
             basis, made = _work(job, missing, shelf, steps)
         known |= made
-    outcomes = [known[profile.name] for profile in profiles]
+    identity = Identity(model, version, tuple(labels))
+    outcomes = [_named(known[profile.name], profile, identity) for profile in profiles]
     steps.begin("writing the bundle")
     outcome = _conversion(job, profiles, outcomes, basis, meter)
     if outcome.verdict is Verdict.PASS:
@@ -131,6 +134,11 @@ def _work(job: Job, profiles: Sequence[Profile], shelf: Shelf, steps: Steps) -> 
             made[profile.name] = outcome
             shelf.keep(profile, outcome)
     return basis, made
+
+
+def _named(outcome: Outcome, profile: Profile, identity: Identity) -> Outcome:
+    """With what bears the model's name: no part of what is kept, which is the same under any name."""
+    return replace(outcome, made=with_library(outcome.made, profile, identity))
 
 
 def _conversion(

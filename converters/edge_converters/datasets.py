@@ -1,6 +1,7 @@
 """Labelled data from `.npz` files or arrays: checked, kept apart, split the same way every time.
 
-Three splits never share a sample: calibration (ranges), ranking (choosing among candidates), decision (the verdict).
+Splits never share a sample: calibration (ranges), ranking (choosing among candidates), decision (the verdict) and,
+if it is given, test (figures for the report: nothing is chosen or decided by it).
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,22 +30,29 @@ LEAST_EVALUATION: Final = 16
 """Below this there is nothing to decide and too little for golden samples."""
 MOST_CALIBRATION: Final = 256
 """More samples do not move a min-max range noticeably and cost time; the first by digest are taken."""
+SLICE: Final = "slice_"
+"""How the name of an array begins that says for each sample which group it belongs to."""
 _SAVE: Final = "Save it with numpy.savez(file, x=samples, y=labels)."
 
 
 @dataclass(frozen=True)
 class Samples:
-    """`x` as it was given, [n, ...]; `y` whole-number labels [n] or None."""
+    """`x` as it was given, [n, ...]; `y` whole-number classes [n], real values [n, ...] or None.
+
+    `slices`: by name (`sensor`), whole numbers or words [n] that say which group each sample belongs to.
+    """
 
     x: Array
-    y: npt.NDArray[np.int64] | None
+    y: Array | None
+    slices: Mapping[str, Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.x)
 
     def take(self, rows: npt.NDArray[np.intp]) -> Samples:
         """These samples, in this order."""
-        return Samples(self.x[rows], None if self.y is None else self.y[rows])
+        slices = {name: groups[rows] for name, groups in self.slices.items()}
+        return Samples(self.x[rows], None if self.y is None else self.y[rows], slices)
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,7 @@ class Data:
     decision_rows: npt.NDArray[np.intp]
     preprocessing: Preprocessing
     digests: dict[str, Digest]
+    test: Samples | None = None
 
     def model_input(self, x: Array) -> RealArray:
         """Given values as the float model takes them: (x - offset) * scale."""
@@ -64,50 +75,66 @@ class Data:
         return (real - np.float32(self.preprocessing.offset)) * np.float32(self.preprocessing.scale)
 
 
-def read_data(calibration: Path, evaluation: Path, preprocessing: Preprocessing | None = None) -> Data:
-    """The data of two `.npz` files: `x`, and `y` in the evaluation (without it, agreement with the source is judged).
+def read_data(
+    calibration: Path, evaluation: Path, preprocessing: Preprocessing | None = None, test: Path | None = None
+) -> Data:
+    """The data of `.npz` files: `x`, and in evaluation and test `y` (without it, agreement with the source is judged).
+
+    Arrays `slice_<name>` say for each sample which group it belongs to: a sensor, a site, a speaker.
 
     Raises:
-        BadInput: not readable, an array missing or of the wrong kind, or a sample in both files.
+        BadInput: not readable, an array missing or of the wrong kind, or a sample in two files.
     """
-    return make_data(_read(calibration), _read(evaluation), preprocessing, (str(calibration), str(evaluation)))
+    names = (str(calibration), str(evaluation), str(test))
+    held = None if test is None else _read(test)
+    return make_data(_read(calibration), _read(evaluation), preprocessing, names, held)
 
 
 def make_data(
     calibration: Samples,
     evaluation: Samples,
     preprocessing: Preprocessing | None = None,
-    names: tuple[str, str] = ("the calibration data", "the evaluation data"),
+    names: tuple[str, str, str] = ("the calibration data", "the evaluation data", "the test data"),
+    test: Samples | None = None,
 ) -> Data:
     """The same from arrays.
 
     Raises:
         BadInput: as `read_data`.
     """
-    for samples, name in zip((calibration, evaluation), names, strict=True):
+    given = [
+        (samples, name)
+        for samples, name in zip((calibration, evaluation, test), names, strict=True)
+        if samples is not None
+    ]
+    for samples, name in given:
         _check(samples, name)
+        if samples.x.shape[1:] != calibration.x.shape[1:]:
+            raise BadInput(
+                f"a sample is {calibration.x.shape[1:]} in {names[0]} and {samples.x.shape[1:]} in {name}",
+                "Prepare both in the same way.",
+            )
     if len(evaluation) < LEAST_EVALUATION:
         raise BadInput(
             f"{names[1]} holds {len(evaluation)} samples, at least {LEAST_EVALUATION} are needed",
             "Give more labelled samples; some hundreds let a loss of one point be seen.",
         )
-    if calibration.x.shape[1:] != evaluation.x.shape[1:]:
-        raise BadInput(
-            f"a sample is {calibration.x.shape[1:]} in {names[0]} and {evaluation.x.shape[1:]} in {names[1]}",
-            "Prepare both in the same way.",
-        )
-    calibration_keys, evaluation_keys = _keys(calibration.x), _keys(evaluation.x)
-    _refuse_overlap(calibration_keys, evaluation_keys, names)
-    order = np.argsort(np.array(evaluation_keys))
+    if test is not None and (test.y is None) != (evaluation.y is None):
+        raise BadInput(f"only one of {names[1]} and {names[2]} has y", "Give both labels, or none.")
+    keys = [_keys(samples.x) for samples, _ in given]
+    for (one, own), (other, theirs) in combinations(zip(names, keys, strict=False), 2):
+        _refuse_overlap(own, theirs, (one, other))
+    order = np.argsort(np.array(keys[1]))
     cut = int(len(order) * RANKING_SHARE)
-    chosen = np.argsort(np.array(calibration_keys))[:MOST_CALIBRATION]
+    chosen = np.argsort(np.array(keys[0]))[:MOST_CALIBRATION]
     return Data(
         calibration=calibration.take(chosen),
         evaluation=evaluation,
         ranking_rows=np.sort(order[:cut]),
         decision_rows=np.sort(order[cut:]),
         preprocessing=preprocessing or Preprocessing(),
-        digests={"calibration": _digest(calibration_keys), "evaluation": _digest(evaluation_keys)},
+        digests={name: _digest(each) for name, each in zip(("calibration", "evaluation", "test"), keys, strict=False)},
+        test=test,
     )
 
 
@@ -121,7 +148,8 @@ def _read(path: Path) -> Samples:
                 names = list(arrays.keys())
                 if "x" not in names:
                     raise BadInput(f"{path} has no array x (it has: {', '.join(names) or 'nothing'})", _SAVE)
-                return Samples(arrays["x"], _labels(arrays["y"], path) if "y" in names else None)
+                slices = {name.removeprefix(SLICE): arrays[name] for name in names if name.startswith(SLICE)}
+                return Samples(arrays["x"], _labels(arrays["y"], path) if "y" in names else None, slices)
     except OSError as error:
         raise BadInput(f"{path} is not readable: {error.strerror or error}", "Check the path.") from error
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
@@ -130,11 +158,13 @@ def _read(path: Path) -> Samples:
         raise BadInput(f"{path} is not readable: {words}", _SAVE) from error
 
 
-def _labels(y: Array, path: Path) -> npt.NDArray[np.int64]:
+def _labels(y: Array, path: Path) -> Array:
+    if y.dtype.kind == "f" and y.ndim and np.isfinite(y).all():
+        return y.astype(np.float32)
     if y.ndim != 1 or y.dtype.kind not in "iu":
         raise BadInput(
-            f"{path}: y is {y.dtype} of shape {y.shape}; labels are whole numbers, one for each sample",
-            "Save class numbers; or leave y out, then agreement with the source model is judged.",
+            f"{path}: y is {y.dtype} of shape {y.shape}; labels are whole numbers, one a sample, or finite floats",
+            "Save class numbers or true values; or leave y out, then agreement with the source model is judged.",
         )
     return y.astype(np.int64)
 
@@ -150,6 +180,12 @@ def _check(samples: Samples, name: str) -> None:
         raise BadInput(f"{name}: sample {row} of x holds NaN or infinity", "Remove or repair that sample.")
     if samples.y is not None and len(samples.y) != len(x):
         raise BadInput(f"{name}: {len(x)} samples in x and {len(samples.y)} labels in y", "Save one label a sample.")
+    for group, values in samples.slices.items():
+        if values.shape != (len(x),) or values.dtype.kind not in "iubU":
+            raise BadInput(
+                f"{name}: {SLICE}{group} is {values.dtype} of shape {values.shape}, not a group for each sample",
+                "Save whole numbers or words; put real values into bins first.",
+            )
 
 
 def _keys(x: Array) -> list[str]:
@@ -157,13 +193,13 @@ def _keys(x: Array) -> list[str]:
     return [hashlib.sha256(np.ascontiguousarray(row, np.float32).tobytes()).hexdigest() for row in x]
 
 
-def _refuse_overlap(calibration: list[str], evaluation: list[str], names: tuple[str, str]) -> None:
-    known = set(calibration)
-    both = [row for row, key in enumerate(evaluation) if key in known]
+def _refuse_overlap(first: list[str], second: list[str], names: tuple[str, str]) -> None:
+    known = set(first)
+    both = [row for row, key in enumerate(second) if key in known]
     if both:
         raise BadInput(
-            f"{len(both)} of {len(evaluation)} samples of {names[1]} are also in {names[0]} (first: number {both[0]})",
-            "Take them out of one: a model is not judged by data that it was calibrated with.",
+            f"{len(both)} of {len(second)} samples of {names[1]} are also in {names[0]} (first: number {both[0]})",
+            "Take them out of one: a model is not judged by data that it was calibrated with or chosen by.",
         )
 
 

@@ -1,50 +1,74 @@
-"""The guard: whether a variant lost too much, decided on paired samples. Pure.
+"""The guard: whether a variant lost too much, decided on paired evidence, over all samples and in each slice. Pure.
 
-Proportions (right or wrong, agrees or not) get Tango's score bound for the paired difference (T. Tango, Statistics in
-Medicine 17, 1998, 891-908), which stays honest when no pair differs; shares between 0 and 1 get a one-sided t bound,
-its quantile by the first term of Abramowitz, Stegun 26.7.5 (1 % small at 10 samples, 0.1 % at 30).
+The rule and its simulated error rates: docs/decisions, "A slice fails a variant by evidence".
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-import numpy.typing as npt
+from edge_converters.paired import Evidence
 
-Scores = npt.NDArray[Any]
-
-Bound = Callable[[Scores, Scores, int | None], float]
-"""The bound from paired scores, or as it would be if n samples had shown the same shares."""
-
-Z: Final = 1.6448536269514722
-"""One-sided 95 %."""
+DOUBT: Final = 0.05
+"""What is less likely than this is excluded."""
+SLICE_TIMES: Final = 3
+"""A slice may lose as many times the drop that all samples together may."""
 MOST_NEEDED: Final = 10_000_000
 """What more samples than this would settle is not settled by samples."""
 
 
 class Verdict(StrEnum):
-    """What became of a candidate or a profile, from good to bad."""
+    """What became of a candidate, a slice or a profile, from good to bad."""
 
     PASS = "pass"  # noqa: S105 - a verdict
     UNDECIDABLE = "undecidable"
     """Too few samples to tell."""
     FAIL = "fail"
-    """A candidate lost too much, or broke a hard limit of the profile."""
+    """A candidate lost too much, over all or in a slice, or broke a hard limit of the profile."""
     UNREACHABLE = "unreachable"
     """No scheme of the profile keeps the accuracy."""
 
 
 @dataclass(frozen=True)
 class Guard:
-    """Pass: drop at most `max_drop`, and its upper bound at most `max_drop + slack`. Shares: 0.01 is one point."""
+    """Pass: drop at most `max_drop`, its upper bound at most `max_drop + slack`, and no slice failed.
+
+    Shares: 0.01 is one point. A slice may lose `slice_max_drop`; None: three times `max_drop`.
+    """
 
     max_drop: float = 0.01
     slack: float = 0.02
+    slice_max_drop: float | None = None
+
+    @property
+    def slice_limit(self) -> float:
+        """What a slice may lose."""
+        return min(SLICE_TIMES * self.max_drop if self.slice_max_drop is None else self.slice_max_drop, 1.0)
+
+
+@dataclass(frozen=True)
+class SliceJudgement:
+    """A class, sensor or group by itself. `undecidable`: too few samples to tell; that stops nothing."""
+
+    name: str
+    n: int
+    source: float
+    variant: float
+    drop: float
+    upper_bound: float
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How often each class was told for each true one (without labels: the source's class): rows are the true ones."""
+
+    classes: tuple[str, ...]
+    before: tuple[tuple[int, ...], ...]
+    after: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -61,57 +85,58 @@ class Judgement:
     upper_bound: float
     n: int
     needed: int | None = None
+    slices: tuple[SliceJudgement, ...] = ()
+    confusion: Confusion | None = None
+
+    @property
+    def failed_slices(self) -> tuple[SliceJudgement, ...]:
+        """Those that lost too much, the worst first."""
+        failed = (each for each in self.slices if each.verdict is Verdict.FAIL)
+        return tuple(sorted(failed, key=lambda each: -each.drop))
+
+    @property
+    def worst_drop(self) -> float:
+        """The drop, or that of a slice that failed if it is larger."""
+        return max([self.drop, *(each.drop for each in self.failed_slices)])
 
 
-def judge(source: Scores, variant: Scores, guard: Guard, bound: Bound) -> Judgement:
-    """Compare the scores (0..1) of the same samples."""
-    drop, n = float(np.mean(source) - np.mean(variant)), len(source)
-    upper = bound(source, variant, None)
-    verdict, needed = Verdict.PASS, None
-    if drop > guard.max_drop:
-        verdict = Verdict.FAIL
-    elif upper > guard.max_drop + guard.slack:
-        verdict, needed = Verdict.UNDECIDABLE, _needed(source, variant, guard, bound)
-    return Judgement(verdict, float(np.mean(source)), float(np.mean(variant)), drop, upper, n, needed)
+def judge(
+    evidence: Evidence, guard: Guard, slices: Sequence[SliceJudgement] = (), confusion: Confusion | None = None
+) -> Judgement:
+    """Fail: a slice failed, or the drop is shown to be over `max_drop`. Undecidable: neither shown nor excluded."""
+    verdict, needed = _verdict(evidence, guard)
+    if any(each.verdict is Verdict.FAIL for each in slices):
+        verdict, needed = Verdict.FAIL, None
+    upper = evidence.upper(evidence.n)
+    return Judgement(
+        verdict,
+        evidence.source,
+        evidence.variant,
+        evidence.drop,
+        upper,
+        evidence.n,
+        needed,
+        tuple(slices),
+        confusion,
+    )
 
 
-def proportion_bound(source: Scores, variant: Scores, n: int | None = None) -> float:
-    """The one-sided 95 % upper bound of mean(source - variant) where each score is 0 or 1: Tango's, by bisection."""
-    difference = np.asarray(source, np.float64) - np.asarray(variant, np.float64)
-    n = n or len(difference)
-    times = n / len(difference)
-    lost, won = float((difference > 0).sum()) * times, float((difference < 0).sum()) * times
-    low, high = (lost - won) / n, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _score(lost, won, n, middle) > -Z else (low, middle)
-    return high
+def _verdict(evidence: Evidence, guard: Guard) -> tuple[Verdict, int | None]:
+    if evidence.drop > guard.max_drop:
+        shown = _at_least(evidence.n, lambda n: evidence.doubt(guard.max_drop, n) < DOUBT)
+        return (Verdict.FAIL, None) if shown == evidence.n else (Verdict.UNDECIDABLE, shown)
+    excluded = _at_least(evidence.n, lambda n: evidence.upper(n) <= guard.max_drop + guard.slack)
+    return (Verdict.PASS, None) if excluded == evidence.n else (Verdict.UNDECIDABLE, excluded)
 
 
-def share_bound(source: Scores, variant: Scores, n: int | None = None) -> float:
-    """The one-sided 95 % upper bound of mean(source - variant) where scores are shares: Student's t."""
-    difference = np.asarray(source, np.float64) - np.asarray(variant, np.float64)
-    n = n or len(difference)
-    quantile = Z + (Z**3 + Z) / (4 * (n - 1))
-    return float(difference.mean() + quantile * difference.std(ddof=1) / math.sqrt(n))
-
-
-def _score(lost: float, won: float, n: int, difference: float) -> float:
-    a = 2 * n
-    b = -lost - won + (2 * n - lost + won) * difference
-    c = -won * difference * (1 - difference)
-    won_share = (math.sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
-    variance = n * (2 * won_share + difference * (1 - difference))
-    return (lost - won - n * difference) / math.sqrt(variance) if variance > 0 else 0.0
-
-
-def _needed(source: Scores, variant: Scores, guard: Guard, bound: Bound) -> int | None:
-    """The least number at which the bound would hold if the shares stayed as they are, by bisection."""
-    low, high = len(source), MOST_NEEDED
-    limit = guard.max_drop + guard.slack
-    if bound(source, variant, high) > limit:
+def _at_least(n: int, settles: Callable[[int], bool]) -> int | None:
+    """The least number from n on that settles it if the shares stay as they are, by bisection."""
+    if settles(n):
+        return n
+    low, high = n, MOST_NEEDED
+    if not settles(high):
         return None
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if bound(source, variant, middle) <= limit else (middle, high)
+        low, high = (low, middle) if settles(middle) else (middle, high)
     return high

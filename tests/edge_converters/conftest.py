@@ -21,7 +21,7 @@ from edge_converters.datasets import Data, Samples, make_data
 from edge_converters.drafts import Workshop
 from edge_converters.floats import prepare
 from edge_converters.guard import Guard
-from edge_converters.metrics import choose_metric
+from edge_converters.measures import choose_metric
 from edge_converters.reports import Conversion
 from edge_converters.sources import recognise
 from edge_converters.workers import Worker

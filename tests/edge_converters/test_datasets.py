@@ -10,6 +10,7 @@ import pytest
 from edge_contracts.manifest import Preprocessing
 from edge_converters.datasets import MOST_CALIBRATION, Samples, make_data, read_data
 from edge_converters.errors import BadInput
+from edge_converters.resemblance import compare
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(60, 4, 4, 1)).astype(np.float32)
@@ -56,7 +57,10 @@ FAULTS = {
     "other shape": ({"x": X[20:].reshape(40, 16)}, r"a sample is \(4, 4, 1\) in .*c.npz and \(16,\) in .*e.npz"),
     "too few": ({"x": X[50:]}, "holds 10 samples, at least 16 are needed"),
     "labels missing": ({"x": X[20:], "y": Y[21:]}, "40 samples in x and 39 labels in y"),
-    "labels of another kind": ({"x": X[20:], "y": Y[20:] / 2}, "y is float64 of shape"),
+    "labels of another kind": ({"x": X[20:], "y": Y[20:] > 0}, "y is bool of shape"),
+    "true values that are none": ({"x": X[20:], "y": np.full(40, np.nan)}, "y is float64 of shape"),
+    "groups of some samples": ({"x": X[20:], "slice_site": Y[21:]}, r"slice_site is int64 of shape \(39,\)"),
+    "groups by real values": ({"x": X[20:], "slice_age": Y[20:] / 2}, "slice_age is float64 of shape"),
     "seen in calibration": (
         {"x": X[19:], "y": Y[19:]},
         r"1 of 41 samples of .*e.npz are also in .*c.npz \(first: number 0\)",
@@ -110,3 +114,72 @@ def test_a_single_array_is_not_taken_for_an_archive(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(BadInput, match=r"nothing\.npz is not readable: No such file"):
         read_data(tmp_path / "nothing.npz", tmp_path / "nothing.npz")
+
+
+def test_the_test_split_is_kept_apart_from_all_others(tmp_path):
+    calibration, evaluation = saved(tmp_path, "c.npz", x=X[:15]), saved(tmp_path, "e.npz", x=X[15:40], y=Y[15:40])
+    data = read_data(calibration, evaluation, test=saved(tmp_path, "t.npz", x=X[40:], y=Y[40:]))
+
+    assert data.test is not None
+    assert len(data.test) == 20
+    assert len(data.evaluation) == 25
+    assert set(data.digests) == {"calibration", "evaluation", "test"}
+    for first, name in ((14, "c.npz"), (39, "e.npz")):
+        with pytest.raises(BadInput, match=rf"1 of {60 - first} samples of .*t.npz are also in .*{name}"):
+            read_data(
+                calibration,
+                evaluation,
+                test=saved(tmp_path, "t.npz", x=X[[first, *range(first + 1, 60)]][: 60 - first], y=Y[first:]),
+            )
+
+
+def test_groups_travel_with_their_samples(tmp_path):
+    sites = np.where(Y[20:] == 1, "north", "south")
+    data = read_data(saved(tmp_path, "c.npz", x=X[:20]), saved(tmp_path, "e.npz", x=X[20:], y=Y[20:], slice_site=sites))
+    taken = data.evaluation.take(data.decision_rows)
+
+    assert taken.y is not None
+    assert (taken.slices["site"] == np.where(taken.y == 1, "north", "south")).all()
+
+
+def test_true_values_are_kept_as_they_are(tmp_path):
+    data = read_data(saved(tmp_path, "c.npz", x=X[:20]), saved(tmp_path, "e.npz", x=X[20:], y=X[20:, 0, 0]))
+
+    assert data.evaluation.y is not None
+    assert data.evaluation.y.shape == (40, 1)
+
+
+@pytest.mark.parametrize(("scale", "words"), [(100, "times as wide as"), (0.01, "times less wide than")])
+def test_calibration_of_another_scale_is_told_by_its_ranges(scale: float, words: str):
+    mismatch = compare(X[:20] * scale, X[20:])
+
+    assert mismatch is not None
+    assert mismatch.gross
+    assert words in mismatch.sentence
+    assert "calibration inputs range over" in mismatch.sentence
+
+
+def test_calibration_from_elsewhere_is_told_by_what_lies_beyond_it():
+    mismatch = compare(X[:20] + 40, X[20:])
+
+    assert mismatch is not None
+    assert mismatch.gross
+    assert "100% of the evaluation values" in mismatch.sentence
+
+
+SETS = {
+    "normal": lambda rng, n: rng.normal(size=(n, 30)),
+    "one value a sample": lambda rng, n: rng.normal(size=(n, 1)),
+    "heavy tails": lambda rng, n: rng.standard_t(3, size=(n, 20)),
+    "mostly zero": lambda rng, n: rng.exponential(size=(n, 200)) * (rng.random((n, 200)) < 0.02),
+    "bytes": lambda rng, n: rng.integers(0, 256, (n, 8, 8, 3)).astype(np.uint8),
+    "levels that differ": lambda rng, n: rng.normal(size=(n, 20)) * np.exp(rng.normal(size=(n, 1))),
+}
+
+
+@pytest.mark.parametrize("made", SETS.values(), ids=SETS.keys())
+def test_data_of_one_kind_resembles_itself(made):
+    rng = np.random.default_rng(11)
+    found = [compare(made(rng, 32), made(rng, 300)) for _ in range(50)]
+
+    assert [each for each in found if each is not None and each.gross] == []
