@@ -32,6 +32,7 @@ SEED = 7
 SAMPLES = 64
 OUT = Path(__file__).with_name("models")
 ADDITION = Path(engines.__file__).with_name("addition.tflite")
+ADDITION_ONNX = ADDITION.with_suffix(".onnx")
 DTYPES = {"float32": "FP32", "int8": "INT8", "uint8": "UINT8"}
 
 
@@ -73,6 +74,14 @@ def addition() -> bytes:
     """The model with which the agent finds out whether a GPU works: four numbers, doubled."""
     call = tf.function(lambda x: x + x).get_concrete_function(tf.TensorSpec((1, 4), tf.float32, name="x"))
     return tf.lite.TFLiteConverter.from_concrete_functions([call]).convert()
+
+
+def addition_onnx() -> bytes:
+    """The same for ONNX Runtime's providers: one number, doubled. An old opset, which all of them read."""
+    ends = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in ("x", "y")]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Add", ["x", "x"], ["y"])], "addition", ends[:1], ends[1:])
+    opsets = [onnx.helper.make_opsetid("", 13)]
+    return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
 
 
 def converted(converter: tf.lite.TFLiteConverter, data: np.ndarray, form: str) -> bytes:
@@ -199,6 +208,7 @@ def main() -> None:
         "digits-blank-nan.onnx": float_onnx(model, 1, by_mean=True).SerializeToString(),
     }
     ADDITION.write_bytes(addition())
+    ADDITION_ONNX.write_bytes(addition_onnx())
     OUT.mkdir(exist_ok=True)
     specs, outputs = {}, {}
     for name, data in files.items():

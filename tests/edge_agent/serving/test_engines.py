@@ -76,10 +76,51 @@ def test_a_missing_gpu_is_a_reason_where_no_fallback_is_allowed(serve: Serve) ->
     assert caught.value.reason is Reason.ENGINE_MISSING
 
 
+PROVIDERS = {
+    Accelerator.CUDA: "this onnxruntime has no CUDAExecutionProvider",
+    Accelerator.TENSORRT: "this onnxruntime has no TensorrtExecutionProvider",
+    Accelerator.OPENVINO_NPU: r"No module named 'onnxruntime_ep_openvino'; install it with .*\[agent,openvino\]|no NPU",
+}
+
+
+@pytest.mark.parametrize("accelerator", PROVIDERS)
+def test_a_missing_provider_is_a_reason_or_falls_back_to_the_cpu_and_says_so(
+    serve: Serve, census, accelerator: Accelerator
+) -> None:
+    needs = EngineNeeds(engine=Engine.ONNXRUNTIME, accelerator=accelerator, coverage_floor=0.9)
+    if census.runs(needs):
+        pytest.skip(f"this machine has {accelerator}")
+    serving, allowed = serve(), release("cpu-ort", needs=needs.model_copy(update={"fallback": Accelerator.CPU}))
+
+    with pytest.raises(ModelFailed, match=PROVIDERS[accelerator]) as caught:
+        serving.prepare(release("cpu-ort", needs=needs))
+    facts = serving.prepare(allowed)
+    serving.activate()
+
+    assert caught.value.reason is Reason.ENGINE_MISSING
+    assert (facts.accelerator, facts.fallback) == ("cpu", True)
+    assert judge_selftest(facts, allowed.variant) is None
+    assert accuracy(serving) > 0.95
+
+
+def test_a_provider_is_tried_by_running_something_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the one that every build has; the others start the same way."""
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "1")
+    from edge_agent.adapters.engines.ort import measure, open_on, recording_options, try_on
+
+    provider, made = "CPUExecutionProvider", release("cpu-ort")
+
+    try_on(provider)
+    session = open_on(made.payload.model, recording_options(made.variant), provider)
+
+    assert measure(session, provider, Accelerator.CPU, "").coverage == 1
+    assert measure(session, "CUDAExecutionProvider", Accelerator.CUDA, "").coverage == 0
+
+
 def test_an_engine_that_is_not_for_a_host_is_missing(serve: Serve) -> None:
     needs = EngineNeeds(engine=Engine.VELA, accelerator=Accelerator.ETHOS_U)
 
-    with pytest.raises(ModelFailed, match="vela/ethos-u does not run on a host") as caught:
+    with pytest.raises(ModelFailed, match="vela/ethos-u does not run in an agent") as caught:
         serve().prepare(release("mcu", needs=needs))
 
     assert caught.value.reason is Reason.ENGINE_MISSING

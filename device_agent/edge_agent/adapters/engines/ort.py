@@ -1,13 +1,14 @@
-"""What ONNX Runtime's providers share: session options, the signature, coverage. Loads no model by itself."""
+"""What ONNX Runtime's providers share: session options, providers that are built in, the signature, coverage."""
 
 from __future__ import annotations
 
+from importlib import resources
 from typing import Any, Final
 
 import numpy as np
 import onnxruntime as ort
 
-from edge_agent.adapters.engines.session import Found, Loaded, order
+from edge_agent.adapters.engines.session import EngineMissing, Found, Loaded, order
 from edge_agent.core.tensors import Array
 from edge_contracts.manifest import Accelerator, Variant
 
@@ -36,6 +37,39 @@ def options(variant: Variant) -> Any:
     chosen.inter_op_num_threads = 1
     chosen.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return chosen
+
+
+def recording_options(variant: Variant) -> Any:
+    """Session options that keep ONNX Runtime's record of which provider took what, for `measure`."""
+    chosen = options(variant)
+    chosen.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    return chosen
+
+
+def open_on(model: bytes, chosen: Any, *providers: str | tuple[str, dict[str, str]]) -> Any:
+    """A session on the first of these built-in providers; what it leaves goes to the next, and last to the CPU.
+
+    Raises:
+        EngineMissing: this build of the library lacks it, or its libraries or device are not here.
+    """
+    first = providers[0] if isinstance(providers[0], str) else providers[0][0]
+    if first not in ort.get_available_providers():
+        raise EngineMissing(f"this onnxruntime has no {first}", "Install its GPU build (on Jetson: NVIDIA's) instead.")
+    session = ort.InferenceSession(model, chosen, providers=list(providers))
+    if first not in session.get_providers():
+        raise EngineMissing(f"{first} does not start: its libraries or its device are not here")
+    return session
+
+
+def try_on(provider: str) -> None:
+    """Load a model of one addition: only that shows whether the provider finds its libraries and its device.
+
+    Raises:
+        EngineMissing: it does not.
+    """
+    chosen = ort.SessionOptions()
+    chosen.log_severity_level = _QUIET
+    open_on(resources.files(__package__).joinpath("addition.onnx").read_bytes(), chosen, provider)
 
 
 class OrtSession:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import onnxruntime as ort
 import onnxruntime_qnn
 
-from edge_agent.adapters.engines.ort import OrtSession, measure, options
+from edge_agent.adapters.engines.ort import OrtSession, measure, recording_options
 from edge_agent.adapters.engines.session import EngineMissing, Session
 from edge_contracts.manifest import Accelerator, Variant
 
@@ -20,8 +20,7 @@ _SIMULATES: Final = frozenset({"x86_64", "AMD64"})
 def load(model: bytes, variant: Variant) -> Session:
     """The model on the Hexagon tensor processor; what it cannot take stays on the CPU and lowers the coverage."""
     devices, device = _devices()
-    chosen = options(variant)
-    chosen.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    chosen = recording_options(variant)
     chosen.add_provider_for_devices(devices, {"backend_type": "htp"})
     session = ort.InferenceSession(model, chosen)
     return OrtSession(session, variant, measure(session, PROVIDER, Accelerator.QNN_HTP, device))

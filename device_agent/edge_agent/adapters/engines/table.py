@@ -22,7 +22,10 @@ class Source:
 
 TABLE: Final[dict[Pair, tuple[Source, ...]]] = {
     (Engine.ONNXRUNTIME, Accelerator.CPU): (Source("ort_cpu", "ort"),),
+    (Engine.ONNXRUNTIME, Accelerator.CUDA): (Source("ort_cuda", "ort"),),
+    (Engine.ONNXRUNTIME, Accelerator.TENSORRT): (Source("ort_tensorrt", "ort"),),
     (Engine.ONNXRUNTIME, Accelerator.QNN_HTP): (Source("ort_qnn", "qnn"),),
+    (Engine.ONNXRUNTIME, Accelerator.OPENVINO_NPU): (Source("ort_openvino", "openvino"),),
     (Engine.LITERT, Accelerator.CPU): (Source("litert_cpu", "litert"), Source("tflite_runtime_cpu", "tflite-runtime")),
     (Engine.LITERT, Accelerator.GPU): (Source("litert_gpu", "litert"),),
     (Engine.TFLITE_MICRO, Accelerator.MCU): (Source("micro", "tflm"),),
@@ -43,4 +46,4 @@ def open_engine(pair: Pair) -> EngineModule:
         except ImportError as error:
             failures.append(f"{error}; install it with pip install 'edge-sdk[agent,{source.extra}]'")
     name = "/".join(pair)
-    raise EngineMissing(failures[0] if failures else f"{name} does not run on a host")
+    raise EngineMissing(failures[0] if failures else f"{name} does not run in an agent")
