@@ -87,6 +87,8 @@ system_package python3.11-venv "$python -c 'import ensurepip, sys; assert sys.ve
 system_package mosquitto 'command -v mosquitto || test -x /usr/sbin/mosquitto' "MQTT broker"
 system_package chromium 'test -e /usr/lib/chromium/vk_swiftshader_icd.json' \
     "software Vulkan driver for the emulated GPU, and browser tests"
+system_package gcc-arm-none-eabi 'command -v arm-none-eabi-gcc' \
+    "compiler for Cortex-M: the flash that a model's C library takes"
 
 environment .venv-device requirements/device.txt "about 400 MB, a minute"
 environment .venv requirements/dev.txt "TensorFlow and more: about 3 GB, some 3 to 10 minutes, once"

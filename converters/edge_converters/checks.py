@@ -19,6 +19,10 @@ from edge_converters import vulkan
 from edge_converters.errors import CheckFailed
 from edge_converters.files import ModelFile, run
 from edge_converters.machine import describe_machine
+from edge_converters.mcu.cores import CORES
+from edge_converters.mcu.graphs import from_json
+from edge_converters.mcu.library import FOLDER, OPERATOR_LIST, operator_list
+from edge_converters.mcu.usage import usage_of
 from edge_converters.tasks import Task
 from edge_converters.weights import check_weights
 from edge_converters.workers import Worker
@@ -175,12 +179,14 @@ def _on_microcontroller(file: ModelFile, profile: Profile, inputs: Path, expecte
     assert profile.memory.arena is not None
     arena = int(profile.memory.arena.value)
     with Worker() as worker:
+        graph = from_json(worker.call(Task.READ_TFLITE_GRAPH, model=str(file.path)))
         real, answer = run(file, Task.RUN_TFLITE_MICRO, inputs, worker, arena=arena, output_count=len(file.outputs))
-    worst, used = _difference(real, expected), answer["arena_bytes"]
+    use = usage_of(graph, CORES.get(profile.architecture), answer)
     return Trial(
-        f"runs in TFLite Micro with {used} of {arena} bytes of arena, at most {worst:.2g} from LiteRT",
-        {"arena": _measured(used, "byte", "TFLite Micro's allocator", answer["samples"])},
+        f"{use.sentence(arena)}, at most {_difference(real, expected):.2g} from LiteRT",
+        use.figures(describe_machine(), answer["samples"]),
         real,
+        attachments={**use.tables(), f"{FOLDER}/{OPERATOR_LIST}": operator_list(file.operators)},
     )
 
 

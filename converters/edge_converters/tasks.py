@@ -23,12 +23,14 @@ class Task(StrEnum):
     MAKE_ONNX = "make-onnx"
     INSPECT_TFLITE = "inspect-tflite"
     INSPECT_ONNX = "inspect-onnx"
+    READ_TFLITE_GRAPH = "read-tflite-graph"
     RUN_LITERT = "run-litert"
     RUN_LITERT_GPU = "run-litert-gpu"
     RUN_ONNXRUNTIME = "run-onnxruntime"
     RUN_PROVIDER = "run-provider"
     RUN_QNN = "run-qnn"
     RUN_TFLITE_MICRO = "run-tflite-micro"
+    MEASURE_ARENA = "measure-arena"
     COMPILE_VELA = "compile-vela"
     TIME_LITERT = "time-litert"
     TIME_LITERT_GPU = "time-litert-gpu"
@@ -64,12 +66,14 @@ TASKS: Final[dict[Task, Implementation]] = {
     Task.MAKE_ONNX: _at("onnx_variant.make"),
     Task.INSPECT_TFLITE: _at("tflite_inspection.inspect"),
     Task.INSPECT_ONNX: _at("onnx_inspection.inspect"),
+    Task.READ_TFLITE_GRAPH: _at("tflite_graph.read"),
     Task.RUN_LITERT: _at("litert_engine.run"),
     Task.RUN_LITERT_GPU: _at("litert_gpu_engine.run"),
     Task.RUN_ONNXRUNTIME: _at("onnxruntime_engine.run"),
     Task.RUN_PROVIDER: _at("onnxruntime_provider_engine.run"),
     Task.RUN_QNN: _at("qnn_engine.run", "qnn"),
     Task.RUN_TFLITE_MICRO: _at("tflite_micro_engine.run", "tflm"),
+    Task.MEASURE_ARENA: _at("tflite_micro_engine.measure_arena", "tflm"),
     Task.COMPILE_VELA: _at("vela_compiler.compile_model"),
     Task.TIME_LITERT: _at("litert_engine.measure"),
     Task.TIME_LITERT_GPU: _at("litert_gpu_engine.measure"),

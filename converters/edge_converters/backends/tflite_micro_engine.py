@@ -13,14 +13,16 @@ from edge_converters.errors import CheckFailed
 
 PROBE_BYTES = 64 * 1024 * 1024
 """Large enough to learn what a model needs before it is run in the board's arena."""
+ALIGNMENT = 16
+"""Arenas are tried in steps of this many bytes."""
 
 
 def run(model: str, inputs: str, outputs: str, arena: int, output_count: int) -> dict[str, Any]:
-    """Answer the samples of `inputs` within `arena` bytes; `arena_bytes` is what the model's plan takes."""
-    needed = _needed(model)
-    if needed > arena:
+    """Answer the samples of `inputs` within `arena` bytes; with the fields of `measure_arena`."""
+    needed = measure_arena(model)
+    if needed["arena_bytes"] > arena:
         raise CheckFailed(
-            f"the model needs {needed} bytes of arena, the profile grants {arena}",
+            f"the model needs {needed['arena_bytes']} bytes of arena, the profile grants {arena}",
             "Make the model smaller, or raise memory.arena in a profile of your own.",
         )
     interpreter = _loaded(model, arena)
@@ -30,16 +32,42 @@ def run(model: str, inputs: str, outputs: str, arena: int, output_count: int) ->
         interpreter.invoke()
         return [interpreter.get_output(index) for index in range(output_count)]
 
-    return {**run_all(infer, inputs, outputs), "arena_bytes": needed}
+    return {**run_all(infer, inputs, outputs), **needed}
 
 
-def _needed(model: str) -> int:
-    interpreter = _loaded(model, PROBE_BYTES)
-    _, words = with_words(interpreter.print_allocations)
-    total = re.search(r"Arena allocation total (\d+) bytes", words)
-    if total is None:
+def measure_arena(model: str) -> dict[str, int]:
+    """`arena_bytes`: the smallest arena that the model loads in, in steps of 16 bytes.
+
+    `head_bytes` are its activations and scratch, `tail_bytes` what persists. The two together may not do: while the
+    head is planned, its place holds the planner's tables, and of a small model these are larger.
+    """
+    _, words = with_words(_loaded(model, PROBE_BYTES).print_allocations)
+    head, tail = (_allocation(part, words) for part in ("head", "tail"))
+    low = -(-(head + tail) // ALIGNMENT)
+    if _loads(model, low * ALIGNMENT):
+        return {"arena_bytes": low * ALIGNMENT, "head_bytes": head, "tail_bytes": tail}
+    high = low * 2
+    while not _loads(model, high * ALIGNMENT):
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _loads(model, middle * ALIGNMENT) else (middle, high)
+    return {"arena_bytes": high * ALIGNMENT, "head_bytes": head, "tail_bytes": tail}
+
+
+def _allocation(part: str, words: str) -> int:
+    found = re.search(rf"Arena allocation {part} (\d+) bytes", words)
+    if found is None:
         raise CheckFailed("TFLite Micro does not say what the model needs", "Compare the version of tflite-micro.")
-    return int(total[1])
+    return int(found[1])
+
+
+def _loads(model: str, arena: int) -> bool:
+    try:
+        _loaded(model, arena)
+    except CheckFailed:
+        return False
+    return True
 
 
 def _loaded(model: str, arena: int) -> Any:
