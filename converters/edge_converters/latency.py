@@ -14,15 +14,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import numpy as np
+
 from edge_contracts.manifest import Accelerator
 from edge_converters import vulkan
-from edge_converters.files import TIME, ModelFile
+from edge_converters.files import TIME
 from edge_converters.machine import describe_machine
 from edge_converters.tasks import Task
 from edge_converters.timings import (
     Blocks,
     Comparison,
     Latency,
+    Medians,
     aa_spread,
     block_medians,
     compare,
@@ -36,7 +39,6 @@ from edge_profiles.profile import Profile
 PROCESSES: Final = 4
 """Of each side. With fewer, an unlucky memory layout is taken for a difference: see `timings.compare`."""
 TURNS: Final = 8
-AA_TURNS: Final = 4
 BLOCK_SECONDS: Final = 0.015
 WARM_UP_SECONDS: Final = 1.5
 """The longest that is waited for flat times."""
@@ -89,13 +91,11 @@ class Stopwatch:
             self._base.close()
         self._base = None
 
-    def measure(
-        self, variant: ModelFile, inputs: Path, base: ModelFile, base_inputs: Path, profile: Profile
-    ) -> Timing | None:
+    def measure(self, variant: Path, inputs: Path, base: Path, base_inputs: Path, profile: Profile) -> Timing | None:
         """The variant's latency beside the float model's; None where the target's engine cannot be timed here.
 
-        `inputs` and `base_inputs` are .npy of stored samples. The float model runs on the CPU for an accelerator that
-        takes no float file.
+        `variant` and `base` are model files, `inputs` and `base_inputs` .npy of stored samples for each. The float
+        model runs on the CPU for an accelerator that takes no float file.
 
         Raises:
             ConverterError: the engine does not run one of the files.
@@ -107,25 +107,27 @@ class Stopwatch:
         base_task = TIME[profile.engine, Accelerator.CPU] if profile.accelerator is Accelerator.QNN_HTP else task
         environment = tuple(vulkan.environment().items()) if profile.accelerator is Accelerator.GPU else ()
         stand_in = _stand_in(profile.accelerator)
-        where = (
-            f"{describe_machine()}, {profile.engine} on {stand_in or profile.accelerator}, {profile.threads} threads"
-        )
-        floats = self._side(
-            Subject(base_task, base.path, base_inputs, profile.threads, environment), 1 if stand_in else PROCESSES
-        )
-        own = Subject(task, variant.path, inputs, profile.threads, environment)
-        with _Side(own, floats.count) as side:
-            ours, theirs = in_turns(side, floats)
-        comparison = None if stand_in else compare(block_medians(ours), block_medians(theirs), floats.spread)
+        count = 1 if stand_in else PROCESSES
+        floats = self._side(Subject(base_task, base, base_inputs, profile.threads, environment), count)
+        with _Side(Subject(task, variant, inputs, profile.threads, environment), count) as side:
+            warm_up([side, floats])
+            ours, theirs = in_turns([side, floats])
+        medians, base_medians = block_medians(ours), block_medians(theirs)
+        floats.seen.append(base_medians)
+        spread = aa_spread(np.concatenate(floats.seen, axis=1))
         return Timing(
-            summarise(flatten(ours)), summarise(flatten(theirs)), comparison, f"{where}; not the target itself"
+            summarise(flatten(ours)),
+            summarise(flatten(theirs)),
+            None if stand_in else compare(medians, base_medians, spread),
+            f"{describe_machine()}, {profile.engine} on {stand_in or profile.accelerator}, {profile.threads} threads; "
+            "not the target itself",
         )
 
     def _side(self, subject: Subject, count: int) -> _Side:
         if self._base is None or self._base.subject != subject:
             self.rest()
             self._base = _Side(subject, count)
-            self._base.compare_with_itself()
+            self._base.run_alone()
         return self._base
 
 
@@ -133,7 +135,9 @@ class _Side:
     """Processes of one file. A context manager."""
 
     def __init__(self, subject: Subject, count: int) -> None:
-        self.subject, self.count, self.spread = subject, count, 0.0
+        self.subject, self.count = subject, count
+        self.seen: list[Medians] = []
+        """Of every run so far: by how much the processes of this very file differ."""
         self._stack = ExitStack()
         try:
             self.workers = [self._stack.enter_context(Worker(dict(subject.environment))) for _ in range(count)]
@@ -164,12 +168,11 @@ class _Side:
         ]
         return taken
 
-    def compare_with_itself(self) -> None:
-        """The A/A run: by how much processes of this very file differ."""
+    def run_alone(self) -> None:
+        """The A/A run: the processes of this very file in turns."""
         warm_up([self])
-        if self.count > 1:
-            (blocks,) = _turns([self], AA_TURNS)
-            self.spread = aa_spread(block_medians(blocks))
+        (blocks,) = in_turns([self])
+        self.seen.append(block_medians(blocks))
 
     def _arguments(self, seconds: float) -> dict[str, str | int | float]:
         subject = self.subject
@@ -179,13 +182,6 @@ class _Side:
             "threads": subject.threads,
             "seconds": seconds,
         }
-
-
-def in_turns(first: _Side, second: _Side) -> tuple[list[Blocks], list[Blocks]]:
-    """Blocks of both sides, interleaved, after both are warm."""
-    warm_up([first, second])
-    ours, theirs = _turns([first, second], TURNS)
-    return ours, theirs
 
 
 def warm_up(sides: Sequence[_Side]) -> None:
@@ -202,12 +198,12 @@ def warm_up(sides: Sequence[_Side]) -> None:
                 del waiting[side, number]
 
 
-def _turns(sides: Sequence[_Side], most: int) -> list[list[Blocks]]:
+def in_turns(sides: Sequence[_Side]) -> list[list[Blocks]]:
     """[side][process][turn]: each process once in a turn, the sides alternating, every other turn backwards."""
     order = [(side, number) for number in range(sides[0].count) for side in range(len(sides))]
     kept: list[list[Blocks]] = [[[] for _ in range(side.count)] for side in sides]
     start = time.monotonic()
-    for turn in range(most):
+    for turn in range(TURNS):
         if turn and time.monotonic() - start > MOST_SECONDS:
             break
         for side, number in order if turn % 2 == 0 else reversed(order):

@@ -91,9 +91,9 @@ def compare(variant: Medians, base: Medians, aa_spread: float = 0.0) -> Comparis
 
     Each turn is taken relative to the float model in the same turn, which removes what slowed the machine for all; each
     process then counts once. It is a gain or a loss only if the whole interval of the ratio lies beyond the A/A spread:
-    the larger of `aa_spread`, found earlier, and what the float model's own processes show here. With four processes a
-    side, simulated noise of the machine and of processes (normal, heavy-tailed, two speeds) is called a gain in less
-    than 1 of 1,000 comparisons of a file with itself.
+    the larger of `aa_spread`, from all runs of the float model, and what its own processes show here. With four
+    processes a side, simulated noise of the machine and of processes (normal, heavy-tailed, two speeds) is called a
+    gain in about 1 of 1,000 comparisons of a file with itself, or in fewer.
     """
     logs, base_logs = np.log(variant), np.log(base)
     common = np.median(base_logs, axis=0)

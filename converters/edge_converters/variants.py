@@ -1,7 +1,8 @@
-"""One profile: climb its schemes to the one that ranking chooses, and judge that one once."""
+"""One profile: climb its recipes to the one that ranking chooses, and judge that one once."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,11 +19,10 @@ from edge_converters.guard import Judgement, Verdict
 from edge_converters.ladder import Rung, Step, Take, Try, next_step, verdict_of
 from edge_converters.latency import Timing
 from edge_converters.packing import figures_of, pack
-from edge_converters.recipes import recipe_for
+from edge_converters.recipes import Recipe, rungs
 from edge_converters.reports import Candidate, ProfileReport, best_of
 from edge_converters.workers import WorkerDied
 from edge_profiles.profile import Profile
-from edge_profiles.schemes import Scheme
 
 Array = npt.NDArray[Any]
 
@@ -45,38 +45,49 @@ class _Tried:
 
 
 def make_variant(profile: Profile, shop: Workshop) -> Made:
-    """The scheme that ranking chooses, if the decision confirms it; else the reason why there is none."""
-    tried: dict[Scheme, _Tried] = {}
-    while isinstance(step := _next_step(profile, tried, shop), Try):
-        tried[step.scheme] = _attempt(profile, step.scheme, shop)
-    draft = tried[step.scheme].draft if isinstance(step, Take) else None
+    """The recipe that ranking chooses, if the decision confirms it; else the reason why there is none."""
+    tried: dict[Recipe, _Tried] = {}
+    start = time.monotonic()
+    while isinstance(step := _next_step(profile, tried, time.monotonic() - start, shop), Try):
+        tried[step.recipe] = _attempt(profile, step.recipe, shop)
+    draft = tried[step.recipe].draft if isinstance(step, Take) else None
     if not isinstance(step, Take) or draft is None:
         return Made(_report(profile, Verdict.FAIL, tried, None, shop))
     judgement = _judged(draft.real, shop.data.decision_rows, shop)
     verdict = verdict_of(judgement.verdict, step.gentler)
-    tried[step.scheme] = _Tried(_decided(tried[step.scheme].candidate, judgement, shop), draft)
-    report = _report(profile, verdict, tried, step.scheme, shop)
+    tried[step.recipe] = _Tried(_decided(tried[step.recipe].candidate, judgement, shop), draft)
+    report = replace(_report(profile, verdict, tried, step.recipe, shop), test=_tested(profile, draft, shop))
     return _finished(profile, draft, judgement, report, shop) if verdict is Verdict.PASS else Made(report)
 
 
-def _next_step(profile: Profile, tried: dict[Scheme, _Tried], shop: Workshop) -> Step:
-    rungs = [Rung(scheme, each.candidate.ranking_drop) for scheme, each in tried.items()]
-    return next_step(profile.schemes, rungs, shop.guard.max_drop)
+def _next_step(profile: Profile, tried: dict[Recipe, _Tried], spent: float, shop: Workshop) -> Step:
+    """Past the budget, no further rung is tried: seconds decide then what is shipped, so the budget is a wide one."""
+    ladder = rungs(profile, shop.climb.first, shop.climb.effort)
+    so_far = [Rung(recipe, each.candidate.ranking_drop) for recipe, each in tried.items()]
+    return next_step(ladder, so_far, shop.guard.max_drop, shop.climb.budget, spent)
 
 
-def _attempt(profile: Profile, scheme: Scheme, shop: Workshop) -> _Tried:
+def _attempt(profile: Profile, recipe: Recipe, shop: Workshop) -> _Tried:
+    scheme = recipe.scheme
     try:
-        draft = make_draft(profile, scheme, shop)
+        draft = make_draft(profile, recipe, shop)
     except (CheckFailed, NotConvertible, WorkerDied) as error:
         settled = not isinstance(error, WorkerDied)
-        return _Tried(Candidate(scheme, Verdict.FAIL, str(error), error.hint, settled=settled))
+        return _Tried(Candidate(scheme, Verdict.FAIL, str(error), error.hint, recipe=recipe, settled=settled))
     ranking = _judged(draft.real, shop.data.ranking_rows, shop)
-    said = explanations.ranked(ranking.drop, ranking.n, shop.guard)
-    return _Tried(Candidate(scheme, Verdict.FAIL, said, ranking_drop=ranking.drop, size_bytes=draft.file.size), draft)
+    said = explanations.ranked(ranking, shop.guard)
+    size = draft.file.size
+    return _Tried(
+        Candidate(scheme, Verdict.FAIL, said, ranking_drop=ranking.drop, size_bytes=size, recipe=recipe), draft
+    )
 
 
 def _judged(real: dict[str, Array], rows: npt.NDArray[np.intp], shop: Workshop) -> Judgement:
     return judge_split(shop.metric, shop.floats.reference, real, rows, shop.guard)
+
+
+def _tested(profile: Profile, draft: Draft, shop: Workshop) -> Judgement | None:
+    return None if shop.test is None else shop.test.judge(draft.file, profile.threads, shop.guard, shop.worker)
 
 
 def _decided(candidate: Candidate, judgement: Judgement, shop: Workshop) -> Candidate:
@@ -85,18 +96,25 @@ def _decided(candidate: Candidate, judgement: Judgement, shop: Workshop) -> Cand
 
 
 def _report(
-    profile: Profile, verdict: Verdict, tried: dict[Scheme, _Tried], taken: Scheme | None, shop: Workshop
+    profile: Profile, verdict: Verdict, tried: dict[Recipe, _Tried], taken: Recipe | None, shop: Workshop
 ) -> ProfileReport:
     candidates = tuple(each.candidate for each in tried.values())
-    untried = [scheme for scheme in profile.schemes if scheme not in tried]
+    name = None if taken is None else str(taken)
     return ProfileReport(
         profile=profile.name,
         verdict=verdict,
         variant=None,
-        taken=taken,
+        taken=name,
         candidates=candidates,
-        hint=explanations.what_to_do(best_of(candidates, taken), untried, shop.guard),
+        hint=explanations.what_to_do(best_of(candidates, name), _untried(profile, tried, shop), shop.guard),
     )
+
+
+def _untried(profile: Profile, tried: dict[Recipe, _Tried], shop: Workshop) -> explanations.Untried:
+    left = [recipe for recipe in rungs(profile, shop.climb.first, shop.climb.effort) if recipe not in tried]
+    begun = {recipe.scheme for recipe in tried}
+    schemes = tuple(dict.fromkeys(recipe.scheme for recipe in left if recipe.scheme not in begun))
+    return explanations.Untried(len(tried) + shop.climb.effort if len(left) > len(schemes) else None, schemes)
 
 
 def _finished(profile: Profile, draft: Draft, judgement: Judgement, report: ProfileReport, shop: Workshop) -> Made:
@@ -113,7 +131,8 @@ def _finished(profile: Profile, draft: Draft, judgement: Judgement, report: Prof
         float_latency=timing.base if timing else None,
         comparison=timing.comparison if timing else None,
         figures=figures,
-        recipe=recipe_for(profile, draft.scheme),
+        recipe=draft.recipe,
+        steps=draft.steps,
     )
     return Made(report, variant, files)
 
@@ -122,6 +141,6 @@ def _timed(profile: Profile, draft: Draft, base: ModelFile, shop: Workshop) -> T
     """The variant's latency beside the float model's; None where it is not asked for or cannot be taken."""
     if shop.stopwatch is None or not draft.trial.ran:
         return None
-    shop.steps.say(f"{draft.scheme}: timing it beside the float model")
-    base_inputs = stored_inputs(base, np.load(shop.floats.calibration)[:TRIAL_SAMPLES], "timing")
-    return shop.stopwatch.measure(draft.file, draft.inputs, base, base_inputs, profile)
+    shop.steps.say(f"{draft.recipe}: timing it beside the float model")
+    base_inputs = stored_inputs(base, np.load(shop.floats.material.calibration)[:TRIAL_SAMPLES], "timing")
+    return shop.stopwatch.measure(draft.file.path, draft.inputs, base.path, base_inputs, profile)
