@@ -1,7 +1,7 @@
 """What a kernel asks for in the arena beside its tensors, by operator and by library of kernels. Pure.
 
 TFLite Micro's reference kernels: the calls of RequestScratchBufferInArena in tensorflow/lite/micro/kernels
-(reduce_common.cc, transpose_conv.cc). CMSIS-NN: Source/*/arm_*_get_buffer_sizes_s8.c of
+(reduce_common.cc, transpose_conv.cc). CMSIS-NN: Source/*/arm_*_get_buffer_sizes_*.c of
 github.com/ARM-software/CMSIS-NN; where a size depends on the compiler, the padding or the version, the larger one is
 taken. An operator that no table names is not known, and is said to be so.
 """
@@ -77,71 +77,88 @@ def _columns(tensor: Tensor, weights: Tensor) -> int:
     return weights.shape[1] * weights.shape[2] * tensor.shape[-1]
 
 
-def _im2col_dsp(tensor: Tensor, weights: Tensor) -> int:
-    return 2 * (-(-_columns(tensor, weights) // 4) * 4) * 2
+def _pixelwise(weights: Tensor) -> bool:
+    return weights.shape[1:3] == (1, 1)
 
 
-def _im2col_mve(tensor: Tensor, weights: Tensor) -> int:
-    return 4 * (-(-_columns(tensor, weights) // 16) * 16)
+def _convolved_dsp(tensor: Tensor, weights: Tensor) -> int:
+    """Two columns of 16 bits; over single pixels two of their channels, and that not with every compiler."""
+    if tensor.datatype == "INT8" and not _pixelwise(weights):
+        return 2 * _up(_columns(tensor, weights), 4) * 2
+    return 2 * _columns(tensor, weights) * 2
 
 
-def _convolution(im2col: Callable[[Tensor, Tensor], int], pointwise: int) -> _Asked:
-    """`pointwise`: bytes for each input channel of a 1 x 1 convolution."""
+def _convolved_mve(tensor: Tensor, weights: Tensor) -> int:
+    """Four columns, each in whole registers of 16 bytes."""
+    if tensor.datatype == "INT8":
+        return 0 if _pixelwise(weights) else 4 * _up(_columns(tensor, weights), 16)
+    return 4 * _up(_columns(tensor, weights), 8) * 2
+
+
+def _depthwise_dsp(tensor: Tensor, weights: Tensor) -> int:
+    """The kernels in 16 bits, but that 3 x 3 of 8 bits have code of their own."""
+    return 0 if tensor.datatype == "INT8" and weights.shape[1:3] == (3, 3) else 2 * _columns(tensor, weights)
+
+
+def _depthwise_mve(tensor: Tensor, weights: Tensor) -> int:
+    """Four columns: of a block of channels at 8 bits, of all of them at 16."""
+    if tensor.datatype == "INT8":
+        return 4 * _BLOCK_OF_CHANNELS * weights.shape[1] * weights.shape[2]
+    return 4 * _columns(tensor, weights) * 2 + 8
+
+
+def _quantised(size: Callable[[Tensor, Tensor], int]) -> _Asked:
+    """One buffer of `size` for activations of 8 or 16 bits and weights of 8; floats go to the reference kernels."""
 
     def asked(operator: Operator, graph: Graph) -> Sizes | None:
         tensor, weights = graph.tensor(operator, 0), graph.tensor(operator, 1)
-        if (tensor.datatype, weights.datatype) != ("INT8", "INT8"):
-            return None
-        return (pointwise * tensor.shape[-1] if weights.shape[1:3] == (1, 1) else im2col(tensor, weights),)
+        if tensor.datatype == "FLOAT32":
+            return ()
+        known = tensor.datatype in {"INT8", "INT16"} and weights.datatype == "INT8"
+        return (size(tensor, weights),) if known else None
 
     return asked
 
 
 def _depthwise(size: Callable[[Tensor, Tensor], int]) -> _Asked:
+    """Only for as many channels as before, one sample, and no dilation."""
+
     def asked(operator: Operator, graph: Graph) -> Sizes | None:
-        tensor, weights = graph.tensor(operator, 0), graph.tensor(operator, 1)
-        if (tensor.datatype, weights.datatype) != ("INT8", "INT8"):
-            return None
+        tensor = graph.tensor(operator, 0)
         dilated = operator.options["dilationWFactor"] != 1 or operator.options["dilationHFactor"] != 1
         fast = tensor.shape[-1] == graph.result(operator).shape[-1] and tensor.shape[0] == 1 and not dilated
-        return (size(tensor, weights),) if fast else ()
+        return _quantised(size)(operator, graph) if fast else ()
 
     return asked
 
 
-def _depthwise_dsp(tensor: Tensor, weights: Tensor) -> int:
-    return 0 if weights.shape[1:3] == (3, 3) else 2 * _columns(tensor, weights)
+def _kernel_sums(tensor: Tensor, weights: Tensor) -> int:
+    """A sum of 32 bits for each row of the weights; newer versions keep it in the persistent part instead."""
+    return 4 * weights.shape[0] if tensor.datatype == "INT8" else 0
 
 
-def _depthwise_mve(tensor: Tensor, weights: Tensor) -> int:
-    del tensor
-    return 4 * _BLOCK_OF_CHANNELS * weights.shape[1] * weights.shape[2]
-
-
-def _averages(operator: Operator, graph: Graph) -> Sizes | None:
+def _averages(operator: Operator, graph: Graph) -> Sizes:
     """A sum of 32 bits for each channel."""
     tensor = graph.tensor(operator, 0)
-    return (4 * tensor.shape[-1],) if tensor.datatype == "INT8" else ()
+    return (4 * tensor.shape[-1],) if tensor.datatype in {"INT8", "INT16"} else ()
 
 
-def _kernel_sums(operator: Operator, graph: Graph) -> Sizes | None:
-    """A sum of 32 bits for each row of the weights; newer versions keep it in the persistent part instead."""
-    tensor, weights = graph.tensor(operator, 0), graph.tensor(operator, 1)
-    return (4 * weights.shape[0],) if (tensor.datatype, weights.datatype) == ("INT8", "INT8") else None
-
-
-def _transposed_cmsis(im2col: Callable[[Tensor, Tensor], int]) -> _Asked:
+def _transposed_cmsis(convolved: Callable[[Tensor, Tensor], int]) -> _Asked:
     """The larger of its two ways: a convolution over a spread input, or rows that are added up."""
 
     def asked(operator: Operator, graph: Graph) -> Sizes | None:
         weights, tensor = graph.tensor(operator, 1), graph.tensor(operator, 2)
         if (tensor.datatype, weights.datatype) != ("INT8", "INT8"):
-            return None
+            return _transposed(operator, graph)
         high, wide = (int(operator.options[name]) for name in ("strideH", "strideW"))
         rows = max(weights.shape[1], high) * ((tensor.shape[2] - 1) * wide + max(weights.shape[2], high))
-        return max(im2col(tensor, weights), 4 * rows * graph.result(operator).shape[-1]), _elements(weights)
+        return max(convolved(tensor, weights), 4 * rows * graph.result(operator).shape[-1]), _elements(weights)
 
     return asked
+
+
+def _up(size: int, step: int) -> int:
+    return -(-size // step) * step
 
 
 def _elements(tensor: Tensor) -> int:
@@ -161,15 +178,15 @@ _REFERENCE: Final[dict[str, _Asked]] = {
 _TABLES: Final[dict[Kernels, dict[str, _Asked]]] = {
     Kernels.REFERENCE: _REFERENCE,
     Kernels.CMSIS_NN_DSP: {
-        "CONV_2D": _convolution(_im2col_dsp, pointwise=4),
+        "CONV_2D": _quantised(_convolved_dsp),
         "DEPTHWISE_CONV_2D": _depthwise(_depthwise_dsp),
         "AVERAGE_POOL_2D": _averages,
-        "TRANSPOSE_CONV": _transposed_cmsis(_im2col_dsp),
+        "TRANSPOSE_CONV": _transposed_cmsis(_convolved_dsp),
     },
     Kernels.CMSIS_NN_MVE: {
-        "CONV_2D": _convolution(_im2col_mve, pointwise=0),
+        "CONV_2D": _quantised(_convolved_mve),
         "DEPTHWISE_CONV_2D": _depthwise(_depthwise_mve),
-        "FULLY_CONNECTED": _kernel_sums,
-        "TRANSPOSE_CONV": _transposed_cmsis(_im2col_mve),
+        "FULLY_CONNECTED": _quantised(_kernel_sums),
+        "TRANSPOSE_CONV": _transposed_cmsis(_convolved_mve),
     },
 }

@@ -80,11 +80,11 @@ def for_firmware(figures: Mapping[str, Figure], granted: int) -> tuple[int, str]
     measured = int(figures["arena"].value)
     planned, core = figures.get("arena_planned"), figures.get("arena_planned_core")
     extra = max(0, int(core.value - planned.value)) if planned and core else 0
+    more = f"{extra} more by {core.source}" if core else "nothing known of the core's own kernels"
     size = min(aligned(measured + extra + MARGIN), granted)
-    return size, (
-        f"{measured} measured with {Kernels.REFERENCE} in a 64-bit process, {extra} planned for the core's own kernels,"
-        f" {size - measured - extra} to spare"
-    )
+    spare = size - measured - extra
+    rest = f"{spare} to spare" if spare >= 0 else f"{-spare} short, for the profile grants {granted}"
+    return size, f"{measured} measured with {Kernels.REFERENCE} in a 64-bit process, {more}, {rest}"
 
 
 def _figure(value: int, kind: str, source: str, samples: int | None = None) -> Figure:

@@ -105,6 +105,13 @@ def test_the_scratch_of_a_transposed_convolution_is_in_the_plan(worker: Worker, 
     same_as_tflite_micros(path, worker)
 
 
+@pytest.mark.parametrize(("subgraphs", "planned_offline"), [(2, False), (1, True)])
+def test_there_is_no_plan_where_tflite_micro_makes_another(subgraphs: int, planned_offline: bool):
+    graph = Graph((), (), (), (), subgraphs, planned_offline)
+
+    assert plan_activations(graph, Kernels.REFERENCE) is None
+
+
 def test_what_the_plan_does_not_know_is_named(shared: Shared, worker: Worker):
     graph = read(shared / "micro_speech/audio_preprocessor_int8.tflite", worker)
 

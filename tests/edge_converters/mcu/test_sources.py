@@ -7,10 +7,12 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_contracts.manifest import Quantization
 from edge_converters.errors import CheckFailed
 from edge_converters.mcu.identifiers import identifier, quoted
 from edge_converters.mcu.library import write_library
@@ -31,6 +33,17 @@ def test_the_header_says_all_that_a_firmware_asks():
     assert "#define KEY_WORDS_V2_INPUT_0_ZERO_POINT (-3)" in header
     assert "#define KEY_WORDS_V2_LABEL_COUNT 3" in header
     assert "OUTPUT_0_SCALE" not in header
+
+
+@given(st.floats(2**-100, 2**100, width=32))
+def test_a_scale_in_the_header_is_the_same_32_bit_number(scale: float):
+    spec = CONTENTS.inputs[0].model_copy(update={"quantization": Quantization(scale=scale, zero_point=0)})
+
+    header = write_library(replace(CONTENTS, inputs=(spec,)))["model.h"].decode()
+
+    (literal,) = re.findall(r"INPUT_0_SCALE (\d[\d.e+-]*)f$", header, re.MULTILINE)
+    assert np.float32(literal) == np.float32(scale)
+    assert set(".e") & set(literal)
 
 
 def test_the_same_values_give_the_same_bytes_and_no_labels_give_no_table():
