@@ -13,9 +13,11 @@ from tests.architecture.project import PYPROJECT, ROOT
 
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
+ALONE = {"openvino", "tflite-runtime"}
+"""Engines for one kind of machine: 165 MB for Intel's NPU, and one that needs an old NumPy."""
 OF_EACH_LOCK = {
     "agent-litert": ["agent", "litert"],
-    "dev": [*(set(EXTRAS) - {"all", "tflite-runtime"})],
+    "dev": [*(set(EXTRAS) - {"all", *ALONE})],
     "device": ["agent", "litert", "ort", "qnn", "tflm"],
     "server": ["server"],
 }
@@ -75,14 +77,14 @@ def test_a_device_carries_no_training_framework_and_no_server(lock: str) -> None
     assert pins(ROOT / "requirements" / f"{lock}.txt").keys() & unwanted == set()
 
 
-@pytest.mark.parametrize("extra", ["agent", "demo", "litert", "ort", "qnn", "server", "tflm"])
+@pytest.mark.parametrize("extra", ["agent", "demo", "litert", "openvino", "ort", "qnn", "server", "tflm"])
 def test_only_the_converter_needs_tensorflow(extra: str) -> None:
     asked_for = {canonicalize_name(Requirement(text).name) for text in EXTRAS[extra]}
 
     assert asked_for & {"keras", "tensorflow", "tf-keras"} == set()
 
 
-def test_everything_leaves_out_the_engine_that_needs_an_old_numpy() -> None:
+def test_everything_leaves_out_the_engines_of_one_kind_of_machine() -> None:
     (everything,) = map(Requirement, EXTRAS["all"])
 
-    assert everything.extras == set(EXTRAS) - {"all", "tflite-runtime"}
+    assert everything.extras == set(EXTRAS) - {"all", *ALONE}

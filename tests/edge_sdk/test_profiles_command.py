@@ -69,6 +69,7 @@ def test_the_template_is_a_profile_as_it_is_printed(folder: Path):
 
     checked = profiles("validate", "mine.toml", folder=folder)
 
+    assert json.loads(profiles("template", "--json", folder=folder).stdout) == {"template": printed.stdout}
     assert printed.returncode == checked.returncode == 0
     assert checked.stdout == "mine.toml is a valid profile: my-board\n"
     assert "edge-sdk profiles validate" in printed.stderr

@@ -79,10 +79,13 @@ def validate(
 
 
 @profiles_app.command(epilog="Example: edge-sdk profiles template > ./boards/mine.toml")
-def template() -> None:
+def template(as_json: options.Json = False) -> None:
     """A commented profile to start from, valid as it stands."""
     from edge_profiles.template import template as text
 
+    if as_json:
+        screen.show_json({"template": text()})
+        return
     print(text(), end="")
     screen.say("Next: edge-sdk profiles validate FILE")
 
