@@ -81,9 +81,10 @@ class Editor:
 
     def _made(self, layer: Layer) -> Any:
         word, version, options = MAKERS[layer.kind](layer, self._network)
-        constants = {role: self._stored(layer, role, None) for role in ("weight", "bias") if role in layer.constants}
         if layer.kind in {Kind.FLATTEN, Kind.RESHAPE}:
             constants = {"shape": np.array(self._network.shapes[layer.outputs[0]], np.int32)}
+        else:  # LiteRT's convolution does not take a missing bias
+            constants = {"weight": self._stored(layer, "weight", None), "bias": layer.bias}
         places = [self._constant(f"{layer.name}/{role}", value) for role, value in constants.items()]
         return schema.OperatorT(
             opcodeIndex=tflite_files.code_index(self._graph.model, word, version),

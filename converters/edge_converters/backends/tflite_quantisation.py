@@ -1,6 +1,6 @@
-"""Integer TFLite files from a float one by TensorFlow's calibrator and quantiser, with ranges and layers to keep float.
+"""Integer TFLite files from a float one, by the calibrator and the quantisers that TensorFlow's converter uses.
 
-The quantisers have no public call that starts from a TFLite file; these are the ones that TFLiteConverter itself uses.
+They have no public call that starts from a TFLite file. Made by the same calls, the files equal the converter's own.
 """
 
 from __future__ import annotations
@@ -14,29 +14,36 @@ from tensorflow.lite.python.convert import mlir_quantize
 from tensorflow.lite.python.optimize.calibrator import Calibrator, add_intermediate_tensors
 
 from edge_converters.backends import tflite_files
+from edge_converters.errors import NotConvertible
 
 Ranges = Mapping[str, Sequence[float]]
-"""Lowest and highest value of activation tensors, by name."""
+"""Lowest and highest value of activation tensors, by name: they take the place of what calibration saw."""
 Samples = npt.NDArray[np.float32]
 
 
 def to_int8(content: bytes, samples: Samples, ranges: Ranges, keep: Collection[str]) -> bytes:
-    """int8 everywhere, inputs and outputs too, weights by channel.
+    """int8 everywhere, inputs and outputs too, weights by channel. The layers of `keep` stay float.
 
-    `ranges` take the place of what calibration saw; the layers of `keep` (names of their first outputs) stay float.
+    A layer is named by its first output; int8 tensors are widened before it and narrowed behind it.
+
+    Raises:
+        NotConvertible: the file has no tensor of a given name.
     """
-    calibrated = _with_ranges(_calibrated(content, samples), ranges)
+    calibrated = _calibrated(content, samples, ranges, keep)
     result: bytes = mlir_quantize(
         calibrated, input_data_type=tf.int8, output_data_type=tf.int8, denylisted_nodes=set(keep) or None
     )
     return result
 
 
-def to_int16x8(content: bytes, samples: Samples) -> bytes:
-    """Symmetric int16 activations, inputs and outputs too, int8 weights by channel, int64 biases."""
-    calibrator = Calibrator(add_intermediate_tensors(content))
-    result: bytes = calibrator.calibrate_and_quantize(
-        lambda: ([row[None]] for row in samples),
+def to_int16x8(content: bytes, samples: Samples, ranges: Ranges) -> bytes:
+    """Symmetric int16 activations, inputs and outputs too; int8 weights by channel, int64 biases.
+
+    Raises:
+        NotConvertible: the file has no tensor of a given name.
+    """
+    result: bytes = Calibrator(_calibrated(content, samples, ranges)).calibrate_and_quantize(
+        lambda: (),  # the ranges lie in the file
         input_type=tf.int16,
         output_type=tf.int16,
         allow_float=False,
@@ -46,20 +53,23 @@ def to_int16x8(content: bytes, samples: Samples) -> bytes:
     return result
 
 
-def _calibrated(content: bytes, samples: Samples) -> bytes:
-    """The float file with each activation's lowest and highest value among the samples."""
+def _calibrated(content: bytes, samples: Samples, ranges: Ranges, keep: Collection[str] = ()) -> bytes:
+    """The float file with each activation's lowest and highest value: the given one, or what the samples show."""
     result: bytes = Calibrator(add_intermediate_tensors(content)).calibrate(lambda: ([row[None]] for row in samples))
-    return result
-
-
-def _with_ranges(content: bytes, ranges: Ranges) -> bytes:
-    if not ranges:
-        return content
-    model = tflite_files.unpack(content)
-    for tensor in model.subgraphs[0].tensors:
-        name = (tensor.name or b"").decode()
-        if name in ranges:
-            low, high = ranges[name]
-            tensor.quantization.min = np.array([low], np.float32)
-            tensor.quantization.max = np.array([high], np.float32)
+    if not ranges and not keep:
+        return result
+    model = tflite_files.unpack(result)
+    tensors = {(tensor.name or b"").decode(): tensor for tensor in model.subgraphs[0].tensors}
+    _check_known({*ranges, *keep}, tensors)
+    for name, (low, high) in ranges.items():
+        tensors[name].quantization.min = np.array([low], np.float32)
+        tensors[name].quantization.max = np.array([high], np.float32)
     return tflite_files.pack(model)
+
+
+def _check_known(names: Collection[str], known: Collection[str]) -> None:
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise NotConvertible(
+            f"the float file has no tensor {', '.join(unknown)}", "Take names from the file that is quantised."
+        )

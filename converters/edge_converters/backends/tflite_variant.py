@@ -34,30 +34,18 @@ def make(
 ) -> dict[str, Any]:
     """Write the variant of a float .tflite to `output`.
 
-    `calibration` is an .npy of float inputs. Of int8 alone: `ranges` are the lowest and highest value of tensors, in
-    place of what calibration sees; `keep` are layers that stay float (names of `tflite_network`).
+    `calibration` is an .npy of float inputs. `ranges` are the lowest and highest value of tensors, in place of what
+    calibration sees; `keep` are layers that stay float. Both go by the names that `tflite_network` gives.
 
     Raises:
-        NotConvertible: the scheme takes no ranges or keeps no layers.
+        NotConvertible: the scheme cannot take them, or the file has no such tensor.
     """
     wishes = _Wishes(calibration, ranges or {}, keep or [])
+    for given, takers, words in ((ranges, _TAKE_RANGES, "ranges to set"), (keep, _KEEP, "layers to keep in float")):
+        if given and scheme not in takers:
+            raise NotConvertible(f"{scheme} has no {words}", f"That can be asked of {', '.join(sorted(takers))}.")
     Path(output).write_bytes(compact(_SCHEMES[scheme](Path(model).read_bytes(), wishes)))
     return {}
-
-
-def _fp32(content: bytes, wishes: _Wishes) -> bytes:
-    _check_no_wishes("fp32", wishes)
-    return content
-
-
-def _fp16(content: bytes, wishes: _Wishes) -> bytes:
-    _check_no_wishes("fp16", wishes)
-    return tflite_weights.to_half(content)
-
-
-def _dynamic(content: bytes, wishes: _Wishes) -> bytes:
-    _check_no_wishes("dynamic", wishes)
-    return tflite_weights.to_dynamic(content)
 
 
 def _int8(content: bytes, wishes: _Wishes) -> bytes:
@@ -65,21 +53,15 @@ def _int8(content: bytes, wishes: _Wishes) -> bytes:
 
 
 def _int16x8(content: bytes, wishes: _Wishes) -> bytes:
-    _check_no_wishes("int16x8", wishes)
-    return tflite_quantisation.to_int16x8(content, np.load(wishes.calibration))
-
-
-def _check_no_wishes(scheme: str, wishes: _Wishes) -> None:
-    if wishes.ranges or wishes.keep:
-        raise NotConvertible(
-            f"{scheme} has no ranges to set and keeps no layers in float", "Ask for that with the scheme int8."
-        )
+    return tflite_quantisation.to_int16x8(content, np.load(wishes.calibration), wishes.ranges)
 
 
 _SCHEMES: Final[dict[str, Callable[[bytes, _Wishes], bytes]]] = {
-    "fp32": _fp32,
-    "fp16": _fp16,
-    "dynamic": _dynamic,
+    "fp32": lambda content, _: content,
+    "fp16": lambda content, _: tflite_weights.to_half(content),
+    "dynamic": lambda content, _: tflite_weights.to_dynamic(content),
     "int8": _int8,
     "int16x8": _int16x8,
 }
+_TAKE_RANGES: Final = frozenset({"int8", "int16x8"})
+_KEEP: Final = frozenset({"int8"})
