@@ -15,25 +15,29 @@ from pathlib import Path
 from edge_contracts.features import make_baselines
 from edge_contracts.ids import Digest, ModelName
 from edge_contracts.manifest import MANIFEST_FILE, Answers, Baseline, Lineage, Manifest, Variant, write_manifest
+from edge_converters import explanations
 from edge_converters.answers import count_answers
 from edge_converters.bundles import REPORT_FILE, VARIANTS_FOLDER, check_place, write_bundle
 from edge_converters.cache import Cache
+from edge_converters.costs import Costs
 from edge_converters.datasets import Data
 from edge_converters.drafts import Workshop
 from edge_converters.errors import BadInput, NotWritten
 from edge_converters.firmware import with_library
 from edge_converters.floats import prepare
 from edge_converters.guard import Guard, Verdict
+from edge_converters.held_back import hold_back
 from edge_converters.identity import Identity
 from edge_converters.latency import Stopwatch
 from edge_converters.machine import describe_machine
-from edge_converters.measures import choose_metric
+from edge_converters.measures import ask, metric_for
 from edge_converters.memory import Meter
 from edge_converters.outcomes import Basis, Job, Outcome, Shelf
 from edge_converters.progress import OnStep, Steps, silent
 from edge_converters.provenance import code_digest, library_versions
 from edge_converters.record import RECORD_FILE, Inputs, Origin, Record, VariantRecord
-from edge_converters.reports import Conversion, as_json, worst
+from edge_converters.reports import Candidate, Conversion, ProfileReport, as_json, worst
+from edge_converters.resemblance import compare
 from edge_converters.sources import recognise
 from edge_converters.tasks import Task
 from edge_converters.variants import Made, make_variant
@@ -51,6 +55,8 @@ def convert(
     version: int = 1,
     labels: Sequence[str] = (),
     guard: Guard | None = None,
+    metric: str | None = None,
+    costs: Costs | None = None,
     seed: int = 0,
     latency: bool = True,
     cache: Cache | None = None,
@@ -61,6 +67,7 @@ def convert(
     The bundle is written if every profile passes; otherwise nothing is, and the outcome says why. The
     libraries run in a process of its own for each conversion: TensorFlow numbers names by what it did before, and the
     same input shall give the same bytes. What is in `cache` is not made again; without `latency` nothing is timed.
+    `metric` is a name in `measures.METRICS`, `top-2` and so on, or `file.py:function`; None: what fits the model.
 
     Raises:
         BadInput: source, data or arguments are not usable.
@@ -73,7 +80,10 @@ def convert(
     check_place(output)
     opened = recognise(source)
     _check(profiles)
-    job = Job(opened, data, guard, len(labels), seed, latency)
+    job = Job(opened, data, guard, ask(metric, costs, labels), seed, latency)
+    mismatch = compare(data.calibration.x, data.evaluation.x)
+    if mismatch is not None and mismatch.gross:
+        return _refused(job, profiles, mismatch.sentence)
     shelf = Shelf(cache, job)
     found = {profile.name: shelf.find(profile) for profile in profiles}
     known: dict[str, Outcome] = {name: each for name, each in found.items() if each is not None}
@@ -122,10 +132,11 @@ def _work(job: Job, profiles: Sequence[Profile], shelf: Shelf, steps: Steps) -> 
     formats = tuple(dict.fromkeys(profile.format for profile in profiles))
     with _workplace() as folder, Worker() as worker, Stopwatch() as stopwatch:
         floats = prepare(job.source, data, formats, folder, worker, job.seed)
-        metric = choose_metric(floats.reference, data.evaluation.y, tuple(data.evaluation.x.shape[1:]), job.classes)
-        basis = Basis(metric.name, metric.task, count_answers(metric, floats.reference))
+        metric = metric_for(job.asked, floats.reference, data.evaluation, data.model_input(data.evaluation.x))
+        basis = Basis(metric.name, metric.task, count_answers(metric, floats.reference), metric.error)
         shelf.keep_basis(basis)
-        shop = Workshop(data, floats, metric, job.guard, worker, stopwatch if job.latency else None, steps)
+        test = hold_back(job.source, data, job.asked, folder, worker)
+        shop = Workshop(data, floats, metric, job.guard, worker, stopwatch if job.latency else None, steps, test=test)
         for profile in profiles:
             steps.begin(profile.name)
             outcome = Outcome(
@@ -144,7 +155,8 @@ def _named(outcome: Outcome, profile: Profile, identity: Identity) -> Outcome:
 def _conversion(
     job: Job, profiles: Sequence[Profile], outcomes: Sequence[Outcome], basis: Basis, meter: Meter
 ) -> Conversion:
-    data, sizes = job.data, [each.float_bytes for each in outcomes if each.kept is None]
+    sizes = [each.float_bytes for each in outcomes if each.kept is None]
+    mismatch = compare(job.data.calibration.x, job.data.evaluation.x)
     return Conversion(
         verdict=worst([each.made.report.verdict for each in outcomes]),
         bundle=None,
@@ -153,13 +165,28 @@ def _conversion(
         guard=job.guard,
         source=job.source.path.name,
         parity={str(profile.format): each.parity for profile, each in zip(profiles, outcomes, strict=True)},
-        samples={
-            "calibration": len(data.calibration),
-            "ranking": len(data.ranking_rows),
-            "decision": len(data.decision_rows),
-        },
+        samples=job.data.counts,
         measured_on=describe_machine(),
         memory=meter.read(max(sizes, default=None)),
+        error=basis.error,
+        remarks=() if mismatch is None else (f"{mismatch.sentence}.",),
+    )
+
+
+def _refused(job: Job, profiles: Sequence[Profile], cause: str) -> Conversion:
+    """Nothing is made from data of which one file must be wrong: neither ranges nor a verdict would mean anything."""
+    hint = explanations.other_data(job.data.preprocessing)
+    candidate = Candidate("not begun", Verdict.FAIL, cause, hint)
+    return Conversion(
+        verdict=Verdict.FAIL,
+        bundle=None,
+        reports=tuple(ProfileReport(each.name, Verdict.FAIL, None, None, (candidate,), hint) for each in profiles),
+        metric="nothing judged",
+        guard=job.guard,
+        source=job.source.path.name,
+        parity={},
+        samples=job.data.counts,
+        measured_on=describe_machine(),
     )
 
 

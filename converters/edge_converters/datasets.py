@@ -67,6 +67,13 @@ class Data:
     digests: dict[str, Digest]
     test: Samples | None = None
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """Samples in each split."""
+        counts = {"calibration": len(self.calibration), "ranking": len(self.ranking_rows)}
+        counts["decision"] = len(self.decision_rows)
+        return counts if self.test is None else {**counts, "test": len(self.test)}
+
     def model_input(self, x: Array) -> RealArray:
         """Given values as the float model takes them: (x - offset) * scale."""
         real = np.asarray(x, np.float32)

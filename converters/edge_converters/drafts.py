@@ -15,6 +15,7 @@ from edge_converters.errors import CheckFailed
 from edge_converters.files import RUN_ON_CPU, ModelFile, run, stored_inputs
 from edge_converters.floats import Floats, make_file
 from edge_converters.guard import Guard
+from edge_converters.held_back import HeldBack
 from edge_converters.latency import Stopwatch
 from edge_converters.metrics import Metric, in_order
 from edge_converters.progress import Steps
@@ -40,6 +41,8 @@ class Workshop:
     stopwatch: Stopwatch | None = None
     """None where no latency is asked for."""
     steps: Steps = field(default_factory=Steps)
+    test: HeldBack | None = None
+    """For the report alone: nothing is chosen or decided by it."""
 
     @property
     def tried(self) -> npt.NDArray[np.intp]:

@@ -7,7 +7,8 @@ input (an autoencoder's), are values: they are scored by the variance of the sou
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from edge_converters import scoring
 from edge_converters.costs import Costs
+from edge_converters.datasets import Samples
 from edge_converters.errors import BadInput
 from edge_converters.metrics import (
     Metric,
@@ -27,15 +29,57 @@ from edge_converters.metrics import (
     mean_metric,
     near_elements,
     same_class,
+    sliced,
 )
 from edge_converters.own_metrics import OwnMetric, load
 from edge_converters.paired import Evidence, Resampled, from_parts
 from edge_converters.truth import Truth, are_probabilities
 
 Array = npt.NDArray[Any]
+T = TypeVar("T")
+_OWN: Final = re.compile(r".+\.py:\w+")
 
 Maker = Callable[[Truth], Metric]
-T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How the user wants a model to be judged: by a metric's name or a function of their own, by costs, with names."""
+
+    metric: str | Maker | None = None
+    costs: Costs | None = None
+    names: tuple[str, ...] = ()
+    """Of the classes."""
+
+
+def ask(metric: str | None = None, costs: Costs | None = None, names: Sequence[str] = ()) -> Asked:
+    """What can be asked for, before anything runs.
+
+    Raises:
+        BadInput: there is no such metric, or the user's file cannot be read.
+    """
+    if metric is None:
+        return Asked(None, costs, tuple(names))
+    maker = find(metric)
+    return Asked(maker if _OWN.fullmatch(metric) else metric, costs, tuple(names))
+
+
+def metric_for(asked: Asked, reference: Outputs, samples: Samples, inputs: Array) -> Metric:
+    """The metric for these samples, with a slice for each class and group; `inputs` as the model takes them.
+
+    Raises:
+        BadInput: as `choose_metric`.
+    """
+    metric = choose_metric(
+        reference,
+        samples.y,
+        tuple(samples.x.shape[1:]),
+        len(asked.names),
+        asked=asked.metric,
+        costs=asked.costs,
+        inputs=inputs,
+    )
+    return sliced(metric, samples.slices, asked.names)
 
 
 def choose_metric(
@@ -44,7 +88,7 @@ def choose_metric(
     sample: tuple[int, ...],
     named: int = 0,
     *,
-    asked: str | None = None,
+    asked: str | Maker | None = None,
     costs: Costs | None = None,
     inputs: Array | None = None,
 ) -> Metric:
@@ -57,7 +101,7 @@ def choose_metric(
     Raises:
         BadInput: no such metric, or labels, names or costs that do not fit the model.
     """
-    make = find(asked) if asked else _default
+    make = find(asked) if isinstance(asked, str) else asked or _default
     first = next(iter(reference.values()))
     rows = len(reference) == 1 and first.ndim == 2
     same = len(reference) == 1 and first.shape[1:] == sample
@@ -77,7 +121,7 @@ def find(asked: str) -> Maker:
     Raises:
         BadInput: there is none, or the user's file cannot be read.
     """
-    if re.fullmatch(r".+\.py:\w+", asked):
+    if _OWN.fullmatch(asked):
         own = load(asked)
         return lambda truth: _own(truth, own, asked)
     top = re.fullmatch(r"top-([1-9]\d*)", asked)

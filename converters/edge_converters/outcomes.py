@@ -19,6 +19,7 @@ from edge_converters.datasets import Data
 from edge_converters.fingerprints import NoFingerprint, fingerprint
 from edge_converters.guard import Guard
 from edge_converters.machine import describe_machine
+from edge_converters.measures import Asked
 from edge_converters.metrics import Task
 from edge_converters.provenance import code_digest, library_versions
 from edge_converters.reports import ProfileReport
@@ -39,8 +40,7 @@ class Job:
     source: Source
     data: Data
     guard: Guard
-    classes: int
-    """Number of class names given."""
+    asked: Asked
     seed: int
     latency: bool
 
@@ -53,6 +53,8 @@ class Basis:
     task: Task
     answers: Answers | None
     """The source's own, of all evaluation data; None if it classifies nothing."""
+    error: bool = False
+    """The metric is an error: less is better."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Shelf:
         self._cache, self._common = cache, ""
         if cache is None:
             return
-        parts = (job.source.digest, job.source.kind, job.data, job.guard, job.classes, job.seed, job.latency)
+        parts = (job.source.digest, job.source.kind, job.data, job.guard, job.asked, job.seed, job.latency)
         surroundings = (code_digest(), library_versions(), SETTINGS, describe_machine(), vulkan.environment())
         try:
             self._common = fingerprint((parts, surroundings))

@@ -32,6 +32,7 @@ class Candidate:
     hint: str = ""
     judgement: Judgement | None = None
     ranking_drop: float | None = None
+    """Or that of a slice that failed there, if it is larger."""
     size_bytes: int | None = None
     settled: bool = True
     """False where a process died: the same again may end otherwise."""
@@ -57,6 +58,8 @@ class ProfileReport:
     comparison: Comparison | None = None
     """What the two latencies say; None if they were not taken, or something in software stands for the target."""
     recipe: Recipe | None = None
+    test: Judgement | None = None
+    """Of the test split, if there is one: no choice and no verdict rests on it."""
     from_cache: str | None = None
     """When it was made and measured, in UTC, if it was not made anew."""
 
@@ -80,6 +83,10 @@ class Conversion:
     samples: dict[str, int]
     measured_on: str
     memory: Memory | None = None
+    error: bool = False
+    """The metric is an error, less is better, and a drop is its rise as a share; else all three are shares."""
+    remarks: tuple[str, ...] = ()
+    """What is odd about the data."""
 
 
 def best_of(candidates: Sequence[Candidate], taken: str | None) -> Candidate:

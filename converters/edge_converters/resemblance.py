@@ -42,12 +42,12 @@ def compare(calibration: Array, evaluation: Array) -> Mismatch | None:
     stretch = max(times, 1 / times)
     if stretch <= DOUBTFUL_TIMES and beyond <= DOUBTFUL_SHARE:
         return None
-    said = (
-        f"calibration inputs range over {_range(known)} while evaluation inputs range over {_range(new)} (99 % of the "
-        f"values): a calibration sample spreads {_times(times)} an evaluation sample, and {beyond:.0%} of the "
-        "evaluation values lie far beyond what calibration covers"
-    )
-    return Mismatch(stretch > GROSS_TIMES or beyond > GROSS_SHARE, said)
+    said = [f"calibration inputs range over {_range(known)} while evaluation inputs range over {_range(new)} (99 %)"]
+    if stretch > DOUBTFUL_TIMES:
+        said.append(f"a calibration sample spreads {_times(times)} an evaluation sample")
+    if beyond > DOUBTFUL_SHARE:
+        said.append(f"{beyond:.0%} of the evaluation values lie far beyond what calibration covers")
+    return Mismatch(stretch > GROSS_TIMES or beyond > GROSS_SHARE, "; ".join(said))
 
 
 def _spread(rows: Array) -> float:
@@ -62,6 +62,4 @@ def _range(rows: Array) -> str:
 
 
 def _times(times: float) -> str:
-    if times > DOUBTFUL_TIMES:
-        return f"{times:.3g} times as wide as"
-    return f"{1 / times:.3g} times less wide than" if times < 1 / DOUBTFUL_TIMES else "about as wide as"
+    return f"{times:.3g} times as wide as" if times > 1 else f"{1 / times:.3g} times less wide than"

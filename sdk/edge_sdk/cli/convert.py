@@ -22,8 +22,27 @@ def convert(
     profile: Annotated[list[str], typer.Option("--profile", help="Hardware profile or its file; more than once.")],
     calibration: Annotated[Path, typer.Option(help=".npz with x: samples that ranges are taken from.")],
     evaluation: Annotated[Path, typer.Option(help=".npz with x and y; without y, agreement with the source counts.")],
+    test: Annotated[
+        Path | None, typer.Option(help=".npz as --evaluation: for the report, nothing rests on it.")
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="accuracy, top-3, f1, auc, auc-reconstruction, r2, rmse, rmse-reconstruction, agreement, or your own: "
+            "file.py:function. Else: what fits the model."
+        ),
+    ] = None,
+    costs: Annotated[
+        Path | None, typer.Option(help="Costs of errors, .toml or .csv: a row for each true class.")
+    ] = None,
     max_drop: Annotated[float, typer.Option(min=0, max=1, help="Accuracy that may be lost, as a share.")] = 0.01,
     slack: Annotated[float, typer.Option(min=0, max=1, help="What the drop's 95 % bound may exceed it by.")] = 0.02,
+    slice_max_drop: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="What a class or slice_<name> of the evaluation may lose. Else: 3 x --max-drop."
+        ),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Folder of the bundle. Else: <model>-<version>.bundle")] = None,
     model: Annotated[str | None, typer.Option(help="The model's name. Else: made from the source's.")] = None,
     version: Annotated[int, typer.Option(min=1, help="The release's version number.")] = 1,
@@ -55,13 +74,14 @@ def convert(
     from edge_contracts.manifest import Preprocessing
     from edge_converters.cache import Cache, default_folder
     from edge_converters.conversion import convert as run
+    from edge_converters.costs import read_costs
     from edge_converters.datasets import read_data
     from edge_converters.guard import Guard
     from edge_profiles.boards import load
 
     profiles = [load(each) for each in profile]
     name = ModelName(model or _name_of(source))
-    data = read_data(calibration, evaluation, Preprocessing(offset=offset, scale=scale))
+    data = read_data(calibration, evaluation, Preprocessing(offset=offset, scale=scale), test)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = screen.console(errors=True)
     with Progress(*columns, console=console, disable=as_json or not console.is_terminal, transient=True) as bars:
@@ -74,7 +94,9 @@ def convert(
             model=name,
             version=version,
             labels=_labels(labels),
-            guard=Guard(max_drop, slack),
+            guard=Guard(max_drop, slack, slice_max_drop),
+            metric=metric,
+            costs=None if costs is None else read_costs(costs),
             seed=seed,
             latency=latency,
             cache=Cache(default_folder()) if cache else None,
@@ -111,11 +133,13 @@ def _show(outcome: Conversion) -> None:
     screen.show_table(
         f"{outcome.source}: {outcome.metric} on {outcome.samples['decision']} samples",
         ("profile", "verdict", "scheme", "before", "after", "drop (95 %)", "size", "latency p50", "float"),
-        [_row(report) for report in outcome.reports],
+        [_row(report, outcome.error) for report in outcome.reports],
         "",
     )
+    for remark in outcome.remarks:
+        print(f"Data: {remark}")
     for report in outcome.reports:
-        for sentence in _remarks(report):
+        for sentence in (*_remarks(report), *_judged(report, outcome)):
             print(sentence)
     print("Latency beside the float model, in turns. `-`: not measured, or not measurable here.")
     if outcome.memory is not None:
@@ -127,15 +151,16 @@ def _show(outcome: Conversion) -> None:
         screen.say(f"Next: edge-sdk publish {outcome.bundle}")
 
 
-def _row(report: ProfileReport) -> tuple[str, ...]:
+def _row(report: ProfileReport, error: bool) -> tuple[str, ...]:
     best = report.best
     judged = best.judgement
+    form = ".4g" if error else ".2%"
     return (
         report.profile,
         report.verdict,
         best.scheme,
-        f"{judged.source:.2%}" if judged else "-",
-        f"{judged.variant:.2%}" if judged else "-",
+        f"{judged.source:{form}}" if judged else "-",
+        f"{judged.variant:{form}}" if judged else "-",
         f"{judged.drop * 100:+.2f} (<= {judged.upper_bound * 100:.2f})" if judged else "-",
         _size(best, report),
         f"{report.latency.p50:.3g} ms" if report.latency else "-",
@@ -161,6 +186,17 @@ def _remarks(report: ProfileReport) -> Iterable[str]:
     for other in report.candidates:
         if other.scheme != best.scheme:
             yield f"{report.profile}: {other.scheme} not taken: {other.sentence}. {other.hint}".rstrip()
+
+
+def _judged(report: ProfileReport, outcome: Conversion) -> Iterable[str]:
+    """What is to be said of slices, and of the test split."""
+    from edge_converters.explanations import slices, tested
+
+    judged = report.best.judgement
+    if judged is not None and not judged.failed_slices and (said := slices(judged, outcome.guard)):
+        yield f"{report.profile}: {said}"
+    if report.test is not None:
+        yield f"{report.profile}: {tested(report.test, outcome.guard, outcome.error)}"
 
 
 def _timing(report: ProfileReport) -> Iterable[str]:
