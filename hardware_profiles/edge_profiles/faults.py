@@ -114,7 +114,8 @@ def _nearest_key(place: tuple[int | str, ...]) -> str | None:
 
 
 def _nearest(given: str, allowed: Sequence[str]) -> str | None:
-    return next(iter(get_close_matches(given.lower(), allowed, 1, 0.6)), None)
+    plain = {name.lower(): name for name in allowed}
+    return next((plain[name] for name in get_close_matches(given.lower(), plain, 1, 0.6)), None)
 
 
 def _short(given: Any) -> str:
