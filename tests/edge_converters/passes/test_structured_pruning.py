@@ -1,0 +1,71 @@
+"""Networks with fewer channels have the size that was asked for, run, and answer like the original."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge_converters.channel_groups import find_groups, remove
+from edge_converters.networks import Network
+from edge_converters.passes.judging import answers, output_error
+from edge_converters.passes.structured_pruning import families, multiplications, prune_channels
+from tests.support.networks import evidence, run, small_net
+
+
+def error(network: Network, other: Network) -> float:
+    ranking = evidence(network, 100, seed=9).samples
+    return output_error(other, run, ranking, answers(network, run, ranking))
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_so_much_less_is_multiplied_and_the_answers_stay_near(share):
+    network = small_net()
+
+    pruned = prune_channels(network, evidence(network, 20), share=share)
+
+    assert multiplications(pruned) <= (1 - share) * multiplications(network)
+    assert multiplications(pruned) > (1 - share - 0.15) * multiplications(network)
+    assert [pruned.shapes[name] for name in pruned.outputs] == [network.shapes[name] for name in network.outputs]
+    assert error(network, pruned) < 0.5 * error(network, smallest_removed(network, share))
+
+
+def smallest_removed(network: Network, share: float) -> Network:
+    """The channels of the smallest weights gone, the same share of each tensor, without a look at data."""
+    groups = find_groups(network)
+    norms = np.zeros(groups.count)
+    for layer in network.weighted_layers:
+        flat = np.square(layer.weight).reshape(len(layer.weight), -1).sum(axis=1)
+        np.add.at(norms, groups.of[layer.outputs[0]], flat)
+    for level in np.linspace(0, 0.9, 46):
+        doomed = np.zeros(groups.count, bool)
+        for family in families(groups):
+            ranked = family.groups[np.argsort(norms[family.groups])]
+            doomed[ranked[: int(level * len(ranked))]] = True
+        smaller = remove(network, groups, doomed)
+        if multiplications(smaller) <= (1 - share) * multiplications(network):
+            return smaller
+    raise AssertionError("it can be made as small")
+
+
+def test_weights_can_be_the_measure():
+    network = small_net()
+
+    pruned = prune_channels(network, evidence(network, 20), share=0.4, size=lambda each: each.weight_count)
+
+    assert pruned.weight_count <= 0.6 * network.weight_count
+
+
+def test_channels_of_a_sum_go_together():
+    network = small_net()
+
+    pruned = prune_channels(network, evidence(network, 20), share=0.5)
+
+    (addition,) = (layer for layer in pruned.layers if len(layer.inputs) == 2)
+    assert len({pruned.channels(name) for name in (*addition.inputs, *addition.outputs)}) == 1
+
+
+def test_more_than_can_be_removed_is_refused():
+    network = small_net()
+
+    with pytest.raises(ValueError, match="too few to save 99%"):
+        prune_channels(network, evidence(network, 8), share=0.99)
