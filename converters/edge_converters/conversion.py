@@ -28,6 +28,7 @@ from edge_converters.floats import prepare
 from edge_converters.guard import Guard, Verdict
 from edge_converters.held_back import hold_back
 from edge_converters.identity import Identity
+from edge_converters.ladder import Climb
 from edge_converters.latency import Stopwatch
 from edge_converters.machine import describe_machine
 from edge_converters.measures import ask, metric_for
@@ -57,6 +58,7 @@ def convert(
     guard: Guard | None = None,
     metric: str | None = None,
     costs: Costs | None = None,
+    climb: Climb | None = None,
     seed: int = 0,
     latency: bool = True,
     cache: Cache | None = None,
@@ -68,6 +70,7 @@ def convert(
     libraries run in a process of its own for each conversion: TensorFlow numbers names by what it did before, and the
     same input shall give the same bytes. What is in `cache` is not made again; without `latency` nothing is timed.
     `metric` is a name in `measures.METRICS`, `top-2` and so on, or `file.py:function`; None: what fits the model.
+    `climb` tells passes to do first and what the way to a good recipe may cost.
 
     Raises:
         BadInput: source, data or arguments are not usable.
@@ -80,7 +83,7 @@ def convert(
     check_place(output)
     opened = recognise(source)
     _check(profiles)
-    job = Job(opened, data, guard, ask(metric, costs, labels), seed, latency)
+    job = Job(opened, data, guard, ask(metric, costs, labels), seed, latency, climb or Climb())
     mismatch = compare(data.calibration.x, data.evaluation.x)
     if mismatch is not None and mismatch.gross:
         return _refused(job, profiles, mismatch.sentence)
@@ -136,7 +139,8 @@ def _work(job: Job, profiles: Sequence[Profile], shelf: Shelf, steps: Steps) -> 
         basis = Basis(metric.name, metric.task, count_answers(metric, floats.reference), metric.error)
         shelf.keep_basis(basis)
         test = hold_back(job.source, data, job.asked, folder, worker)
-        shop = Workshop(data, floats, metric, job.guard, worker, stopwatch if job.latency else None, steps, test=test)
+        watch = stopwatch if job.latency else None
+        shop = Workshop(data, floats, metric, job.guard, worker, watch, steps, job.climb, test)
         for profile in profiles:
             steps.begin(profile.name)
             outcome = Outcome(

@@ -1,4 +1,4 @@
-"""A scheme of a profile, made into a file that holds every check of its target. How good it is, is judged elsewhere."""
+"""A recipe for a profile, made into a file that holds every check of its target. It is judged elsewhere."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ import numpy.typing as npt
 from edge_converters.checks import Trial, try_on_target, verify
 from edge_converters.datasets import Data
 from edge_converters.errors import CheckFailed
-from edge_converters.files import RUN_ON_CPU, ModelFile, run, stored_inputs
-from edge_converters.floats import Floats, make_file
+from edge_converters.files import RUN_ON_CPU, ModelFile, inspect_file, run, stored_inputs
+from edge_converters.floats import Floats
 from edge_converters.guard import Guard
 from edge_converters.held_back import HeldBack
+from edge_converters.ladder import Climb
 from edge_converters.latency import Stopwatch
+from edge_converters.making import PassStep, make_file
 from edge_converters.metrics import Metric, in_order
 from edge_converters.progress import Steps
+from edge_converters.recipes import Recipe
 from edge_converters.workers import Worker
 from edge_profiles.profile import Profile
 from edge_profiles.schemes import Scheme
@@ -41,6 +44,7 @@ class Workshop:
     stopwatch: Stopwatch | None = None
     """None where no latency is asked for."""
     steps: Steps = field(default_factory=Steps)
+    climb: Climb = field(default_factory=Climb)
     test: HeldBack | None = None
     """For the report alone: nothing is chosen or decided by it."""
 
@@ -52,36 +56,44 @@ class Workshop:
 
 @dataclass(frozen=True)
 class Draft:
-    """A file that truly has what its scheme asks, and runs. `real` are its answers to the evaluation data."""
+    """A file that truly has what its recipe asks, and runs. `real` are its answers to the evaluation data."""
 
-    scheme: Scheme
+    recipe: Recipe
     file: ModelFile
     real: dict[str, Array]
     inputs: Path
     """The tried rows, as the file stores them."""
     trial: Trial
+    steps: tuple[PassStep, ...] = ()
+    """What each pass left."""
+
+    @property
+    def scheme(self) -> Scheme:
+        """How its numbers are stored."""
+        return self.recipe.scheme
 
 
-def make_draft(profile: Profile, scheme: Scheme, shop: Workshop) -> Draft:
-    """The profile's variant in `scheme`.
+def make_draft(profile: Profile, recipe: Recipe, shop: Workshop) -> Draft:
+    """The profile's variant by `recipe`.
 
     Raises:
-        NotConvertible: the model does not reach the scheme.
+        NotConvertible: the model does not reach the recipe's scheme.
         CheckFailed: the file is not what was asked for, or does not run as the profile asks.
         WorkerDied: a library crashed.
     """
     data, floats, names = shop.data, shop.floats, list(shop.floats.reference)
+    shop.steps.say(f"{recipe}: making the file")
     canonical = floats.canonical[profile.format]
-    shop.steps.say(f"{scheme}: making the file")
-    file = make_file(canonical, profile.format, scheme, profile.accelerator, floats.calibration, names, shop.worker)
-    verify(file, profile, scheme)
-    shop.steps.say(f"{scheme}: answering {len(data.evaluation)} samples")
+    made = make_file(canonical, profile.format, recipe, profile.accelerator, floats.material, shop.worker)
+    file = inspect_file(made.path, profile.format, tuple(names), shop.worker)
+    verify(file, profile, recipe.scheme)
+    shop.steps.say(f"{recipe}: answering {len(data.evaluation)} samples")
     evaluation = stored_inputs(file, data.model_input(data.evaluation.x), "evaluation")
     real, _ = run(file, RUN_ON_CPU[profile.format], evaluation, shop.worker, threads=profile.threads)
     real = in_order(names, real)
     if not all(np.isfinite(values).all() for values in real.values()):
         raise CheckFailed("the variant answers NaN or infinity to evaluation data", "Numbers overflow in this scheme.")
     inputs = stored_inputs(file, data.model_input(data.evaluation.x[shop.tried]), "trial")
-    shop.steps.say(f"{scheme}: running on the target's engine")
+    shop.steps.say(f"{recipe}: running on the target's engine")
     trial = try_on_target(file, profile, inputs, {name: values[shop.tried] for name, values in real.items()})
-    return Draft(scheme, file, real, inputs, trial)
+    return Draft(recipe, file, real, inputs, trial, (*floats.steps[profile.format], *made.steps[1:]))

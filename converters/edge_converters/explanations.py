@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from edge_contracts.manifest import Preprocessing
@@ -15,8 +16,19 @@ MOST_NAMED: Final = 5
 """Slices named in a sentence; the report has all."""
 
 
+@dataclass(frozen=True)
+class Untried:
+    """What is behind the recipe that was judged. `effort` is where to begin to see more of its scheme."""
+
+    effort: int | None = None
+    schemes: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.effort is not None or bool(self.schemes)
+
+
 def ranked(judgement: Judgement, guard: Guard) -> str:
-    """How a scheme did on the ranking split."""
+    """How a recipe did on the ranking split."""
     words = "over" if judgement.drop > guard.max_drop else "within"
     allowed = f"{words} the {_points(guard.max_drop, '')} allowed"
     said = f"drop {_points(judgement.drop)} points in ranking (n = {judgement.n}), {allowed}"
@@ -24,7 +36,7 @@ def ranked(judgement: Judgement, guard: Guard) -> str:
 
 
 def decided(judgement: Judgement, guard: Guard) -> str:
-    """How a scheme did on the decision split."""
+    """How a recipe did on the decision split."""
     found = (
         f"drop {_points(judgement.drop)} points in the decision (n = {judgement.n}), "
         f"at most {_points(judgement.upper_bound, '')} with 95 % confidence"
@@ -85,11 +97,8 @@ def _named(parts: Sequence[str]) -> str:
     return f"{', '.join(parts[:MOST_NAMED])}{more}"
 
 
-def what_to_do(best: Candidate, untried: Sequence[str], guard: Guard) -> str:
-    """What the person does whose profile ended with `best`; empty if it passed.
-
-    `untried` are the gentler schemes behind it that ranking did not need.
-    """
+def what_to_do(best: Candidate, untried: Untried, guard: Guard) -> str:
+    """What the person does whose profile ended with `best`; empty if it passed."""
     judgement = best.judgement
     if judgement is None:
         return best.hint
@@ -97,22 +106,28 @@ def what_to_do(best: Candidate, untried: Sequence[str], guard: Guard) -> str:
         return ""
     if judgement.verdict is Verdict.UNDECIDABLE:
         return _more_samples(judgement, guard)
-    if untried:
-        gentler = ", ".join(f'"{scheme}"' for scheme in untried)
-        return (
-            f"Ranking chose {best.scheme} and the decision did not confirm it: convert with a copy of the profile that "
-            f"says schemes = [{gentler}], and with evaluation data that was not yet used."
-        )
-    if judgement.failed_slices:
+    if judgement.failed_slices and not untried:
         worst = judgement.failed_slices[0]
         return (
             f"Look at the samples of {worst.name} and calibrate with more such; add a gentler scheme to a copy of the "
             f"profile; or allow it by --slice-max-drop {_rounded_up(worst.drop):g}."
         )
+    if untried:
+        return (
+            f"Ranking chose {best.name} and the decision did not confirm it: convert with {_behind(untried)}, and with "
+            "evaluation data that was not yet used."
+        )
     return (
         f"No scheme of the profile loses less: allow it by --max-drop {_rounded_up(judgement.drop):g}, give "
         "calibration data that is more like the evaluation data, or add a gentler scheme to a copy of the profile."
     )
+
+
+def _behind(untried: Untried) -> str:
+    if untried.effort is not None:
+        return f"--effort {untried.effort}"
+    gentler = ", ".join(f'"{scheme}"' for scheme in untried.schemes)
+    return f"a copy of the profile that says schemes = [{gentler}]"
 
 
 def _more_samples(judgement: Judgement, guard: Guard) -> str:

@@ -13,13 +13,15 @@ import numpy.typing as npt
 from edge_converters.datasets import Data
 from edge_converters.errors import BadInput
 from edge_converters.files import RUN_ON_CPU, ModelFile, inspect_file, run, stored_inputs
+from edge_converters.making import Material, PassStep, canonicalise, make_file
 from edge_converters.metrics import in_order
 from edge_converters.parity import check_parity
+from edge_converters.recipes import Recipe
 from edge_converters.routes import travel
 from edge_converters.sources import Source, SourceKind
 from edge_converters.tasks import Task
 from edge_converters.workers import Worker
-from edge_profiles.schemes import Format
+from edge_profiles.schemes import Format, Scheme
 
 Array = npt.NDArray[Any]
 
@@ -35,7 +37,7 @@ RUN_SOURCE: Final[dict[SourceKind, Task]] = {
     SourceKind.SAVED_MODEL: Task.RUN_TENSORFLOW_SOURCE,
     SourceKind.ONNX: Task.RUN_ONNX_SOURCE,
 }
-MAKE: Final[dict[Format, Task]] = {"tflite": Task.MAKE_TFLITE, "onnx": Task.MAKE_ONNX}
+BASE: Final = Recipe(Scheme.FP32)
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,16 @@ class Floats:
     """What every variant is made from and compared with."""
 
     canonical: dict[Format, Path]
+    """After the lossless passes: what every variant is made from."""
     files: dict[Format, ModelFile]
+    """Before them: what a variant's size and latency are compared with."""
     parity: dict[Format, float]
-    """Largest difference to the source, as a share of the output's range."""
+    """Largest difference of the canonical file to the source, as a share of the output's range."""
+    steps: dict[Format, tuple[PassStep, ...]]
+    """What the lossless passes left."""
     reference: dict[str, Array]
     """The source's answers to the evaluation data, by output name, in the source's order."""
-    calibration: Path
+    material: Material
     """Calibration data as the float model takes it."""
 
 
@@ -72,32 +78,33 @@ def prepare(source: Source, data: Data, formats: Collection[Format], folder: Pat
     with np.load(answers) as arrays:
         got = {name: {key: arrays[f"{name}/{key}"] for key in said["outputs"]} for name in asked}
     expected = {name: np.concatenate([got["real"][name], got["random"][name]]) for name in said["outputs"]}
-    canonical: dict[Format, Path] = {}
-    files: dict[Format, ModelFile] = {}
-    parity: dict[Format, float] = {}
+    made = _Made({}, {}, {}, {})
+    material = Material(paths["calibration"], seed)
     for target in formats:
-        canonical[target] = travel(source, target, folder, worker)
-        files[target] = make_file(
-            canonical[target], target, "fp32", "cpu", paths["calibration"], said["outputs"], worker
-        )
-        entry = stored_inputs(files[target], np.concatenate([inputs["real"], inputs["random"]]), "parity")
-        real, _ = run(files[target], RUN_ON_CPU[target], entry, worker, threads=1)
-        parity[target] = check_parity(expected, in_order(said["outputs"], real), f"the float {target} file")
-    return Floats(canonical, files, parity, got["evaluation"], paths["calibration"])
+        path = travel(source, target, folder, worker)
+        smaller = canonicalise(path, target, material, worker)
+        names = tuple(said["outputs"])
+        made.files[target] = _float_file(path, target, material, names, worker)
+        file = _float_file(smaller.path, target, material, names, worker)
+        entry = stored_inputs(file, np.concatenate([inputs["real"], inputs["random"]]), "parity")
+        real, _ = run(file, RUN_ON_CPU[target], entry, worker, threads=1)
+        made.parity[target] = check_parity(expected, in_order(said["outputs"], real), f"the float {target} file")
+        made.canonical[target], made.steps[target] = smaller.path, smaller.steps
+    return Floats(made.canonical, made.files, made.parity, made.steps, got["evaluation"], material)
 
 
-def make_file(
-    canonical: Path, kind: Format, scheme: str, accelerator: str, calibration: Path, names: list[str], worker: Worker
-) -> ModelFile:
-    """The model in one format and scheme, inspected. What another profile had made is taken as it is."""
-    # a TFLite file is the same for every accelerator
-    path = canonical.with_name(f"{scheme}.tflite" if kind == "tflite" else f"{scheme}-{accelerator}.onnx")
-    extra = {"model": str(canonical)} if kind == "tflite" else {"canonical": str(canonical), "accelerator": accelerator}
-    if not path.exists():
-        unfinished = path.with_name(f"unfinished-{path.name}")
-        worker.call(MAKE[kind], scheme=scheme, calibration=str(calibration), output=str(unfinished), **extra)
-        unfinished.rename(path)
-    return inspect_file(path, kind, tuple(names), worker)
+@dataclass(frozen=True)
+class _Made:
+    """By format; filled while they are made."""
+
+    canonical: dict[Format, Path]
+    files: dict[Format, ModelFile]
+    parity: dict[Format, float]
+    steps: dict[Format, tuple[PassStep, ...]]
+
+
+def _float_file(path: Path, kind: Format, material: Material, names: tuple[str, ...], worker: Worker) -> ModelFile:
+    return inspect_file(make_file(path, kind, BASE, "cpu", material, worker).path, kind, names, worker)
 
 
 def _check_shape(shape: tuple[int | None, ...], data: Data) -> None:

@@ -40,9 +40,9 @@ PROCESSES: Final = 4
 """Of each side. With fewer, an unlucky memory layout is taken for a difference: see `timings.compare`."""
 TURNS: Final = 8
 BLOCK_SECONDS: Final = 0.015
-WARM_UP_SECONDS: Final = 1.5
+WARM_UP_SECONDS: Final = 0.7
 """The longest that is waited for flat times."""
-MOST_SECONDS: Final = 4.0
+MOST_SECONDS: Final = 2.5
 """A large model takes up to a second for one inference: then fewer turns have to do."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
@@ -18,6 +18,7 @@ from edge_converters.cache import Cache
 from edge_converters.datasets import Data
 from edge_converters.fingerprints import NoFingerprint, fingerprint
 from edge_converters.guard import Guard
+from edge_converters.ladder import Climb
 from edge_converters.machine import describe_machine
 from edge_converters.measures import Asked
 from edge_converters.metrics import Task
@@ -43,6 +44,7 @@ class Job:
     asked: Asked
     seed: int
     latency: bool
+    climb: Climb = field(default_factory=Climb)
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Shelf:
         self._cache, self._common = cache, ""
         if cache is None:
             return
-        parts = (job.source.digest, job.source.kind, job.data, job.guard, job.asked, job.seed, job.latency)
+        parts = (job.source.digest, job.source.kind, job.data, job.guard, job.asked, job.seed, job.latency, job.climb)
         surroundings = (code_digest(), library_versions(), SETTINGS, describe_machine(), vulkan.environment())
         try:
             self._common = fingerprint((parts, surroundings))

@@ -15,7 +15,6 @@ from edge_converters.drafts import Draft, Workshop
 from edge_converters.files import ModelFile, stored_inputs
 from edge_converters.guard import Judgement
 from edge_converters.latency import Timing
-from edge_converters.recipes import recipe_for
 from edge_converters.tensors import to_stored
 from edge_converters.timings import describe
 from edge_profiles.profile import Profile
@@ -61,7 +60,7 @@ def pack(
             drop_upper_bound=judgement.upper_bound,
         ),
         figures=figures,
-        recipe_digest=recipe_for(profile, draft.scheme).digest,
+        recipe_digest=draft.recipe.digest,
         answers=count_answers(shop.metric, draft.real),
     )
     folder = f"{VARIANTS_FOLDER}/{name}"

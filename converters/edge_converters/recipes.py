@@ -3,57 +3,97 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
 
 from edge_contracts.ids import Digest
 from edge_profiles.profile import Profile
 from edge_profiles.schemes import Scheme
 
-CANONICALISE: Final = ("static-batch-1", "fold-constants", "fold-batch-normalisation")
+Parameter = str | int | float | bool
 
-PASSES: Final[dict[Scheme, tuple[str, ...]]] = {
-    Scheme.FP32: (),
-    Scheme.FP16: ("weights-fp16",),
-    Scheme.DYNAMIC: ("weights-int8",),
-    Scheme.INT8: ("calibrate-min-max", "weights-int8-per-channel", "activations-int8", "io-int8"),
-    Scheme.INT16X8: ("calibrate-min-max", "weights-int8-per-channel", "activations-int16", "io-int16"),
-    Scheme.QDQ_U8S8: ("calibrate-min-max", "weights-int8-per-channel", "activations-uint8"),
-    Scheme.QDQ_S8S8: ("calibrate-min-max", "weights-int8-per-channel", "activations-int8"),
-    Scheme.QDQ_U16S8: (
-        "equalise-channels",
-        "calibrate-min-max",
-        "weights-int8-per-channel",
-        "activations-uint16",
-        "round-scales-for-hexagon",
-    ),
-}
 
-NEEDS_RANGES: Final = frozenset(scheme for scheme, passes in PASSES.items() if "calibrate-min-max" in passes)
+class Ranges(StrEnum):
+    """How the ranges of activations are chosen from what calibration shows."""
+
+    MIN_MAX = "min-max"
+    BEST = "best"
+    """For each tensor the range that leaves its readers the least output error."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A pass by its name in passes.table, with its parameters."""
+
+    name: str
+    parameters: tuple[tuple[str, Parameter], ...] = ()
+
+    def __str__(self) -> str:
+        given = ", ".join(f"{name} {value}" for name, value in self.parameters)
+        return f"{self.name} ({given})" if given else self.name
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is done to a source for one profile and scheme."""
+    """What is done to a canonical float model: passes in order, then the numeric scheme."""
 
-    format: str
-    scheme: str
-    engine: str
-    accelerator: str
-    passes: tuple[str, ...]
+    scheme: Scheme
+    passes: tuple[Call, ...] = ()
+    ranges: Ranges = Ranges.MIN_MAX
+    keep: tuple[str, ...] = ()
+    """Layers that stay float: mixed precision."""
+
+    def __str__(self) -> str:
+        ranges = [] if self.ranges is Ranges.MIN_MAX else [f"{self.ranges} ranges"]
+        kept = [f"{len(self.keep)} layers kept in float"] if self.keep else []
+        return " + ".join([self.scheme, *map(str, self.passes), *ranges, *kept])
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, in the order of the work."""
+        passes = [{"name": call.name, **dict(call.parameters)} for call in self.passes]
+        plain: dict[str, Any] = {"scheme": str(self.scheme), "passes": passes, "ranges": str(self.ranges)}
+        return {**plain, "keep": list(self.keep)}
 
     @property
     def digest(self) -> Digest:
         """The same for the same passes and parameters."""
-        return Digest.of(json.dumps(asdict(self), sort_keys=True).encode())
+        return Digest.of(json.dumps(self.as_json(), sort_keys=True).encode())
 
 
-def recipe_for(profile: Profile, scheme: Scheme) -> Recipe:
-    """The default recipe of a scheme on a profile."""
-    return Recipe(
-        format=profile.format,
-        scheme=scheme,
-        engine=profile.engine,
-        accelerator=profile.accelerator,
-        passes=(*CANONICALISE, *PASSES[scheme], *(("compile-vela",) if profile.vela else ())),
-    )
+CANONICALISE: Final = (Call("fold-batch-normalisation"), Call("remove-dead-channels"))
+"""Done once for every format, before anything is compared: they change nothing but rounding."""
+
+QUANTISED: Final = frozenset({Scheme.INT8, Scheme.INT16X8, Scheme.QDQ_U8S8, Scheme.QDQ_S8S8, Scheme.QDQ_U16S8})
+"""Schemes with stored activations."""
+
+EQUALISE: Final = Call("equalise")
+ROUND: Final = Call("round-weights")
+CORRECT: Final = Call("correct-biases")
+
+Effort = tuple[tuple[Call, ...], Ranges]
+
+MENDING: Final[tuple[Effort, ...]] = (
+    ((), Ranges.MIN_MAX),
+    ((), Ranges.BEST),
+    ((EQUALISE, CORRECT), Ranges.BEST),
+    ((EQUALISE, ROUND), Ranges.BEST),
+)
+EFFORTS: Final = dict.fromkeys((Scheme.INT8, Scheme.QDQ_U8S8, Scheme.QDQ_S8S8), MENDING)
+"""The fallback ladder within a scheme, the cheapest first. With 16-bit activations there is nothing left to mend."""
+PLAIN: Final[tuple[Effort, ...]] = (((), Ranges.MIN_MAX),)
+
+
+def rungs(profile: Profile, first: Sequence[Call] = (), effort: int = 0) -> tuple[Recipe, ...]:
+    """What is tried for a profile, in order.
+
+    `first` are passes the user asked for, before all others: pruning, factorisation. The first `effort` rungs of each
+    scheme are left out, but for its last.
+    """
+    found: list[Recipe] = []
+    for scheme in profile.schemes:
+        efforts = EFFORTS.get(scheme, PLAIN)
+        rest = efforts[min(effort, len(efforts) - 1) :]
+        found += [Recipe(scheme, (*first, *passes), ranges) for passes, ranges in rest]
+    return tuple(found)

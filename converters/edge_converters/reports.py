@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edge_contracts.manifest import Figure
 from edge_converters.guard import Guard, Judgement, Verdict
+from edge_converters.making import PassStep
 from edge_converters.memory import Memory
 from edge_converters.recipes import Recipe
 from edge_converters.timings import Comparison, Latency
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One scheme tried for a profile. `sentence` says in words how it ended.
+    """One recipe tried for a profile. `sentence` says in words how it ended.
 
     Only the one that ranking chose has a judgement; the others' verdict is `fail`.
     """
@@ -34,8 +35,14 @@ class Candidate:
     ranking_drop: float | None = None
     """Or that of a slice that failed there, if it is larger."""
     size_bytes: int | None = None
+    recipe: Recipe | None = None
     settled: bool = True
     """False where a process died: the same again may end otherwise."""
+
+    @property
+    def name(self) -> str:
+        """Its recipe in words."""
+        return str(self.recipe or self.scheme)
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class ProfileReport:
     verdict: Verdict
     variant: str | None
     taken: str | None
-    """The scheme that was judged; None if every scheme broke a check."""
+    """The recipe that was judged, in words; None if every one broke a check."""
     candidates: tuple[Candidate, ...]
     hint: str = ""
     target: str = ""
@@ -58,6 +65,8 @@ class ProfileReport:
     comparison: Comparison | None = None
     """What the two latencies say; None if they were not taken, or something in software stands for the target."""
     recipe: Recipe | None = None
+    steps: tuple[PassStep, ...] = ()
+    """What each pass left; the first is the float file before them."""
     test: Judgement | None = None
     """Of the test split, if there is one: no choice and no verdict rests on it."""
     from_cache: str | None = None
@@ -65,7 +74,7 @@ class ProfileReport:
 
     @property
     def best(self) -> Candidate:
-        """The scheme that was judged, or the last that broke a check."""
+        """The recipe that was judged, or the last that broke a check."""
         return best_of(self.candidates, self.taken)
 
 
@@ -91,7 +100,7 @@ class Conversion:
 
 def best_of(candidates: Sequence[Candidate], taken: str | None) -> Candidate:
     """The one that was taken; if none was, the last."""
-    return next((each for each in candidates if each.scheme == taken), candidates[-1])
+    return next((each for each in candidates if each.name == taken), candidates[-1])
 
 
 ORDER: Final = (Verdict.PASS, Verdict.UNDECIDABLE, Verdict.UNREACHABLE, Verdict.FAIL)

@@ -21,6 +21,8 @@ class Task(StrEnum):
     RUN_ONNX_SOURCE = "run-onnx-source"
     ONNX_TO_TENSORFLOW = "onnx-to-tensorflow"
     MAKE_ONNX = "make-onnx"
+    TRANSFORM = "transform"
+    CHOOSE_RANGES = "choose-ranges"
     INSPECT_TFLITE = "inspect-tflite"
     INSPECT_ONNX = "inspect-onnx"
     READ_TFLITE_GRAPH = "read-tflite-graph"
@@ -64,6 +66,8 @@ TASKS: Final[dict[Task, Implementation]] = {
     Task.RUN_ONNX_SOURCE: _at("onnxruntime_engine.run_source"),
     Task.ONNX_TO_TENSORFLOW: _at("onnx_import.to_saved_model"),
     Task.MAKE_ONNX: _at("onnx_variant.make"),
+    Task.TRANSFORM: _at("transformation.transform"),
+    Task.CHOOSE_RANGES: _at("transformation.find_ranges"),
     Task.INSPECT_TFLITE: _at("tflite_inspection.inspect"),
     Task.INSPECT_ONNX: _at("onnx_inspection.inspect"),
     Task.READ_TFLITE_GRAPH: _at("tflite_graph.read"),

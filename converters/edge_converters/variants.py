@@ -78,7 +78,7 @@ def _attempt(profile: Profile, recipe: Recipe, shop: Workshop) -> _Tried:
     said = explanations.ranked(ranking, shop.guard)
     size = draft.file.size
     return _Tried(
-        Candidate(scheme, Verdict.FAIL, said, ranking_drop=ranking.drop, size_bytes=size, recipe=recipe), draft
+        Candidate(scheme, Verdict.FAIL, said, ranking_drop=ranking.worst_drop, size_bytes=size, recipe=recipe), draft
     )
 
 

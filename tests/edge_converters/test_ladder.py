@@ -6,13 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_converters.explanations import what_to_do
+from edge_converters.explanations import Untried, what_to_do
 from edge_converters.guard import Guard, Judgement, Verdict
-from edge_converters.ladder import GiveUp, Rung, Step, Take, Try, next_step, verdict_of
+from edge_converters.ladder import Budget, GiveUp, Rung, Step, Take, Try, next_step, verdict_of
+from edge_converters.recipes import Call, Recipe, rungs
 from edge_converters.reports import Candidate
+from edge_profiles.boards import load
 from edge_profiles.schemes import Scheme
 
-LADDER = (Scheme.INT8, Scheme.DYNAMIC, Scheme.FP16, Scheme.FP32)
+INT8, DYNAMIC, FP16, FP32 = LADDER = tuple(
+    Recipe(scheme) for scheme in (Scheme.INT8, Scheme.DYNAMIC, Scheme.FP16, Scheme.FP32)
+)
 MOST = 0.01
 
 
@@ -20,18 +24,18 @@ def climbed(drops: list[float | None]) -> tuple[Step, int]:
     """The end of the climb where the schemes lose `drops` in ranking, and how many were made."""
     tried: list[Rung] = []
     while isinstance(step := next_step(LADDER[: len(drops)], tried, MOST), Try):
-        tried.append(Rung(step.scheme, drops[len(tried)]))
+        tried.append(Rung(step.recipe, drops[len(tried)]))
     return step, len(tried)
 
 
 ENDS = {
-    "the first is good": ([0.0, 0.0, 0.0, 0.0], Take(Scheme.INT8, gentler=True), 1),
-    "gains are good": ([-0.02, 0.0, 0.0, 0.0], Take(Scheme.INT8, gentler=True), 1),
-    "the third is good": ([0.3, None, 0.01, 0.0], Take(Scheme.FP16, gentler=True), 3),
-    "the last is good": ([0.3, 0.02, 0.02, 0.0], Take(Scheme.FP32, gentler=False), 4),
-    "none is good": ([0.3, 0.02, 0.05], Take(Scheme.DYNAMIC, gentler=False), 3),
-    "alike: the earlier": ([0.02, 0.02], Take(Scheme.INT8, gentler=False), 2),
-    "all but one broke a check": ([None, 0.5, None], Take(Scheme.DYNAMIC, gentler=False), 3),
+    "the first is good": ([0.0, 0.0, 0.0, 0.0], Take(INT8, gentler=True), 1),
+    "gains are good": ([-0.02, 0.0, 0.0, 0.0], Take(INT8, gentler=True), 1),
+    "the third is good": ([0.3, None, 0.01, 0.0], Take(FP16, gentler=True), 3),
+    "the last is good": ([0.3, 0.02, 0.02, 0.0], Take(FP32, gentler=False), 4),
+    "none is good": ([0.3, 0.02, 0.05], Take(DYNAMIC, gentler=False), 3),
+    "alike: the earlier": ([0.02, 0.02], Take(INT8, gentler=False), 2),
+    "all but one broke a check": ([None, 0.5, None], Take(DYNAMIC, gentler=False), 3),
     "all broke a check": ([None, None], GiveUp(), 2),
 }
 
@@ -46,7 +50,7 @@ def test_what_is_taken_ran_and_nothing_before_it_was_good(drops: list[float | No
     step, made = climbed(drops)
 
     if isinstance(step, Take):
-        place = LADDER.index(step.scheme)
+        place = LADDER.index(step.recipe)
         taken = drops[place]
         assert taken is not None
         assert all(drop is None or drop > MOST for drop in drops[:place])
@@ -67,30 +71,61 @@ def decided(verdict: Verdict, drop: float = 0.004, bound: float = 0.04, needed: 
 
 
 ADVICE = {
-    "passed": (decided(Verdict.PASS), (), ""),
+    "passed": (decided(Verdict.PASS), Untried(), ""),
     "too few": (
         decided(Verdict.UNDECIDABLE, needed=140),
-        (),
+        Untried(),
         "Give about 200 evaluation samples, of which the decision takes 140 (ranking takes the rest); or accept",
     ),
     "never enough": (
         decided(Verdict.UNDECIDABLE),
-        (),
+        Untried(),
         "No number of samples would settle it: only --slack 0.03 would.",
     ),
     "gentler left": (
         decided(Verdict.FAIL, 0.03),
-        ("fp16", "fp32"),
+        Untried(schemes=("fp16", "fp32")),
         'says schemes = ["fp16", "fp32"], and with evaluat',
     ),
-    "none left": (decided(Verdict.FAIL, 0.0304), (), "allow it by --max-drop 0.031, give calibration data"),
-    "broke a check": (Candidate("int8", Verdict.FAIL, "no kernel", "Replace it."), (), "Replace it."),
+    "more effort left": (decided(Verdict.FAIL, 0.03), Untried(2, ("fp16",)), "convert with --effort 2, and with evalu"),
+    "none left": (decided(Verdict.FAIL, 0.0304), Untried(), "allow it by --max-drop 0.031, give calibration data"),
+    "broke a check": (Candidate("int8", Verdict.FAIL, "no kernel", "Replace it."), Untried(), "Replace it."),
 }
 
 
 @pytest.mark.parametrize(("best", "untried", "words"), ADVICE.values(), ids=ADVICE.keys())
-def test_the_advice_names_the_numbers(best: Candidate, untried: tuple[str, ...], words: str):
+def test_the_advice_names_the_numbers(best: Candidate, untried: Untried, words: str):
     said = what_to_do(best, untried, Guard(max_drop=0.01, slack=0.02))
 
     assert words in said
     assert bool(said) == bool(words)
+
+
+def test_a_scheme_is_mended_before_a_gentler_one_is_tried():
+    tried = rungs(load("rpi4-litert"))
+
+    schemes = [recipe.scheme for recipe in tried]
+    assert schemes == sorted(schemes, key=load("rpi4-litert").schemes.index)
+    assert [str(recipe) for recipe in tried if recipe.scheme is Scheme.INT8] == [
+        "int8",
+        "int8 + best ranges",
+        "int8 + equalise + correct-biases + best ranges",
+        "int8 + equalise + round-weights + best ranges",
+    ]
+
+
+def test_what_the_user_asked_for_comes_first_in_every_rung_and_effort_leaves_cheap_ones_out():
+    asked = Call("prune", (("sparsity", 0.5),))
+
+    tried = rungs(load("rpi4-litert"), first=(asked,), effort=2)
+
+    assert all(recipe.passes[0] == asked for recipe in tried)
+    assert [recipe.scheme for recipe in tried] == ["int8", "int8", "dynamic", "fp16", "fp32"]
+
+
+def test_past_its_budget_the_climb_takes_what_lost_least():
+    tried = [Rung(INT8, 0.2), Rung(DYNAMIC, 0.1)]
+
+    assert next_step(LADDER, tried, MOST, Budget(seconds=60), spent=61) == Take(DYNAMIC, gentler=True)
+    assert next_step(LADDER, tried, MOST, Budget(evaluations=2)) == Take(DYNAMIC, gentler=True)
+    assert next_step(LADDER, [], MOST, Budget(seconds=0), spent=1) == Try(INT8)

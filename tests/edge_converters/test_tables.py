@@ -12,8 +12,10 @@ import pytest
 
 import edge_converters
 from edge_converters.checks import _TRIALS
-from edge_converters.floats import DESCRIBE, MAKE, RUN_SOURCE
-from edge_converters.recipes import PASSES, recipe_for
+from edge_converters.floats import DESCRIBE, RUN_SOURCE
+from edge_converters.making import MAKE
+from edge_converters.passes.table import PASSES
+from edge_converters.recipes import CANONICALISE, EFFORTS, QUANTISED, rungs
 from edge_converters.routes import _STEPS, ROUTES, Step
 from edge_converters.sources import SourceKind
 from edge_converters.tasks import TASKS, Task
@@ -43,12 +45,14 @@ def test_there_is_a_route_from_every_source_to_every_format():
 
 
 def test_every_scheme_has_passes_and_every_accelerator_a_trial():
-    assert set(PASSES) == set(STORAGE) == set(Scheme)
+    assert set(STORAGE) == set(Scheme)
+    assert set(EFFORTS) < QUANTISED
+    named = {call.name for efforts in EFFORTS.values() for calls, _ in efforts for call in calls}
+    assert named | {call.name for call in CANONICALISE} <= set(PASSES)
     assert {accelerator for _, accelerator in SCHEMES} == set(_TRIALS)
 
 
 def test_recipes_differ_where_their_parameters_do():
-    recipes = {recipe_for(profile, scheme) for profile in shipped() for scheme in profile.schemes}
+    recipes = {recipe for profile in shipped() for recipe in rungs(profile)}
 
-    assert len({recipe.digest for recipe in recipes}) == len(recipes)
-    assert recipe_for(shipped()[0], Scheme.INT8).digest == recipe_for(shipped()[0], Scheme.INT8).digest
+    assert len({recipe.digest for recipe in recipes}) == len({str(recipe) for recipe in recipes}) == len(recipes)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +18,43 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from edge_converters.backends.equalisation import equalise
 from edge_converters.backends.hexagon_rounding import align
+from edge_converters.errors import NotConvertible
 
 
-def make(canonical: str, scheme: str, calibration: str, output: str, accelerator: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Wishes:
+    """What a scheme may look at beside the graph."""
+
+    calibration: str
+    """An .npy of float inputs."""
+    for_qnn: bool
+    ranges: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    keep: Collection[str] = ()
+
+
+def make(
+    canonical: str,
+    scheme: str,
+    calibration: str,
+    output: str,
+    accelerator: str,
+    ranges: dict[str, list[float]] | None = None,
+    keep: list[str] | None = None,
+) -> dict[str, Any]:
     """Write the variant to `output`. `calibration` is an .npy of float inputs, used where ranges are needed.
 
     For the QNN provider the quantised model also takes and gives stored values, so that no node is left to the CPU.
+    Of QDQ schemes alone: `ranges` are the lowest and highest value of tensors, in place of what calibration sees;
+    `keep` are layers that stay float (names of `onnx_network`).
+
+    Raises:
+        NotConvertible: the scheme takes no ranges or keeps no layers.
     """
-    _SCHEMES[scheme](canonical, calibration, output, accelerator == "qnn-htp")
+    if (ranges or keep) and scheme not in TAKES_WISHES:
+        raise NotConvertible(
+            f"{scheme} has no ranges to set and keeps no layers in float", "Ask for that with a QDQ scheme of 8 bits."
+        )
+    _SCHEMES[scheme](canonical, output, _Wishes(calibration, accelerator == "qnn-htp", ranges or {}, keep or ()))
     return {}
 
 
@@ -38,22 +68,25 @@ class _Samples(CalibrationDataReader):  # type: ignore[misc] # the library has n
         return None if row is None else {self._entry: row[None]}
 
 
-def _fp32(canonical: str, calibration: str, output: str, for_qnn: bool) -> None:
-    del calibration, for_qnn
+def _fp32(canonical: str, output: str, wishes: _Wishes) -> None:
+    del wishes
     shutil.copyfile(canonical, output)
 
 
-def _fp16(canonical: str, calibration: str, output: str, for_qnn: bool) -> None:
-    del calibration, for_qnn
+def _fp16(canonical: str, output: str, wishes: _Wishes) -> None:
+    del wishes
     onnx.save(convert_float_to_float16(onnx.load(canonical), keep_io_types=True), output)
 
 
-def _qdq(activations: QuantType) -> Callable[[str, str, str, bool], None]:
-    def quantised(canonical: str, calibration: str, output: str, for_qnn: bool) -> None:
-        reader = _Samples(onnx.load(canonical).graph.input[0].name, np.load(calibration))
-        config = _for_qnn(canonical, reader, activations) if for_qnn else _for_cpu(reader, activations)
+def _qdq(activations: QuantType) -> Callable[[str, str, _Wishes], None]:
+    def quantised(canonical: str, output: str, wishes: _Wishes) -> None:
+        model = onnx.load(canonical)
+        reader = _Samples(model.graph.input[0].name, np.load(wishes.calibration))
+        config = _for_qnn(canonical, reader, activations) if wishes.for_qnn else _for_cpu(reader, activations)
+        config.nodes_to_exclude = [node.name for node in model.graph.node if set(node.output) & set(wishes.keep)]
+        config.extra_options.update(_overrides(model, wishes.ranges))
         quantize(canonical, output, config)
-        if for_qnn:
+        if wishes.for_qnn:
             model = onnx.load(output)
             _strip_borders(model)
             onnx.save(model, output)
@@ -61,10 +94,19 @@ def _qdq(activations: QuantType) -> Callable[[str, str, str, bool], None]:
     return quantised
 
 
-def _u16_on_hexagon(canonical: str, calibration: str, output: str, for_qnn: bool) -> None:
+def _overrides(model: onnx.ModelProto, ranges: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """ONNX Runtime's own form of the ranges, for tensors that the graph computes or takes."""
+    computed = {name for node in model.graph.node for name in node.output} | {each.name for each in model.graph.input}
+    known = {name: limits for name, limits in ranges.items() if name in computed}
+    if not known:
+        return {}
+    as_arrays = {name: [np.array(limit, np.float32) for limit in limits] for name, limits in known.items()}
+    return {"TensorQuantOverrides": {name: [{"rmin": low, "rmax": high}] for name, (low, high) in as_arrays.items()}}
+
+
+def _u16_on_hexagon(canonical: str, output: str, wishes: _Wishes) -> None:
     """Equalised channels and round scales: see `hexagon_rounding` for why."""
-    del for_qnn
-    samples = np.load(calibration)
+    samples = np.load(wishes.calibration)
     floats = equalise(onnx.load(canonical), samples)
     equalised = str(Path(output).with_suffix(".equalised.onnx"))
     onnx.save(floats, equalised)
@@ -94,13 +136,14 @@ def _for_qnn(canonical: str, reader: _Samples, activations: QuantType) -> Static
     return config
 
 
-_SCHEMES: dict[str, Callable[[str, str, str, bool], None]] = {
+_SCHEMES: Final[dict[str, Callable[[str, str, _Wishes], None]]] = {
     "fp32": _fp32,
     "fp16": _fp16,
     "qdq-u8s8": _qdq(QuantType.QUInt8),
     "qdq-s8s8": _qdq(QuantType.QInt8),
     "qdq-u16s8": _u16_on_hexagon,
 }
+TAKES_WISHES: Final = frozenset({"qdq-u8s8", "qdq-s8s8"})
 
 
 def _strip_borders(model: onnx.ModelProto) -> None:

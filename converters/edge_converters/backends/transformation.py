@@ -1,0 +1,77 @@
+"""Runs passes on a canonical float file of either format and writes the edited file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from edge_converters.networks import Evidence, Network, Run
+from edge_converters.passes.ranges import choose_ranges
+from edge_converters.passes.table import PASSES
+
+
+@dataclass(frozen=True)
+class _Dialect:
+    """How a format's files become networks and back."""
+
+    read: Callable[[bytes], Network]
+    write: Callable[[bytes, Network], bytes]
+    runner: Callable[[bytes], Run]
+
+
+def transform(
+    model: str, format: str, passes: list[dict[str, Any]], calibration: str, seed: int, output: str
+) -> dict[str, Any]:
+    """Write the edited file to `output`; returns for each pass what it left, in weights, zeros and channels.
+
+    `passes` are names with parameters; `calibration` is an .npy of float inputs.
+    """
+    dialect = _DIALECTS[format]()
+    content = Path(model).read_bytes()
+    network = dialect.read(content)
+    evidence = Evidence(np.load(calibration), dialect.runner(content), seed)
+    steps = [_tally("source", network)]
+    for call in passes:
+        parameters = {name.replace("-", "_"): value for name, value in call.items() if name != "name"}
+        network = PASSES[call["name"]].function(network, evidence, **parameters)
+        steps.append(_tally(call["name"], network))
+    Path(output).write_bytes(dialect.write(content, network))
+    return {"steps": steps}
+
+
+def find_ranges(model: str, format: str, calibration: str, seed: int) -> dict[str, Any]:
+    """Ranges of the tensors of a float file, by name: lowest and highest value."""
+    dialect = _DIALECTS[format]()
+    content = Path(model).read_bytes()
+    evidence = Evidence(np.load(calibration), dialect.runner(content), seed)
+    return {"ranges": {name: list(each) for name, each in choose_ranges(dialect.read(content), evidence).items()}}
+
+
+def _tally(name: str, network: Network) -> dict[str, Any]:
+    layers = network.weighted_layers
+    return {
+        "name": name,
+        "weights": network.weight_count,
+        "zeros": int(sum((layer.weight == 0).sum() for layer in layers)),
+        "channels": int(sum(len(layer.weight) for layer in layers)),
+        "layers": len(network.layers),
+    }
+
+
+def _onnx() -> _Dialect:
+    from edge_converters.backends import onnx_network
+
+    return _Dialect(onnx_network.read, onnx_network.write, onnx_network.runner)
+
+
+def _tflite() -> _Dialect:
+    from edge_converters.backends import tflite_network
+
+    return _Dialect(tflite_network.read, tflite_network.write, tflite_network.runner)
+
+
+_DIALECTS: Final[dict[str, Callable[[], _Dialect]]] = {"onnx": _onnx, "tflite": _tflite}

@@ -1,0 +1,120 @@
+"""Model files by recipe: passes on the canonical float file, then its numeric scheme. What was made is taken again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from edge_contracts.ids import Digest
+from edge_converters.recipes import CANONICALISE, Call, Ranges, Recipe
+from edge_converters.tasks import Task
+from edge_converters.workers import Answer, Worker
+from edge_profiles.schemes import Format
+
+MAKE: Final[dict[Format, Task]] = {"tflite": Task.MAKE_TFLITE, "onnx": Task.MAKE_ONNX}
+
+
+@dataclass(frozen=True)
+class PassStep:
+    """What a pass left: elements of weights, how many of them are zero, channels, layers."""
+
+    name: str
+    weights: int
+    zeros: int
+    channels: int
+    layers: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file with what the passes before it did."""
+
+    path: Path
+    steps: tuple[PassStep, ...] = ()
+
+
+@dataclass(frozen=True)
+class Material:
+    """What passes and schemes may look at: calibration inputs as the float model takes them (.npy), and a seed."""
+
+    calibration: Path
+    seed: int = 0
+
+
+def canonicalise(path: Path, kind: Format, material: Material, worker: Worker) -> Made:
+    """The lossless passes on a float file that just left its route."""
+    return _transformed(path, kind, CANONICALISE, material, worker)
+
+
+def make_file(
+    canonical: Path, kind: Format, recipe: Recipe, accelerator: str, material: Material, worker: Worker
+) -> Made:
+    """The file of a recipe.
+
+    Raises:
+        NotConvertible: the model does not reach the scheme, or a pass does not fit it.
+    """
+    floats = _transformed(canonical, kind, recipe.passes, material, worker) if recipe.passes else Made(canonical)
+    # a TFLite file is the same for every accelerator
+    told = (
+        {"model": str(floats.path)} if kind == "tflite" else {"canonical": str(floats.path), "accelerator": accelerator}
+    )
+    place = "" if kind == "tflite" else f"-{accelerator}"
+    path = canonical.with_name(f"{recipe.scheme}-{recipe.digest.hex[:12]}{place}.{kind}")
+    if not path.exists():
+        asked: dict[str, Any] = {"scheme": recipe.scheme, "calibration": str(material.calibration), **told}
+        if recipe.ranges is not Ranges.MIN_MAX:
+            asked["ranges"] = _ranges(floats.path, kind, material, worker)
+        if recipe.keep:
+            asked["keep"] = list(recipe.keep)
+        _write(path, worker, MAKE[kind], **asked)
+    return Made(path, floats.steps)
+
+
+def _transformed(path: Path, kind: Format, passes: Sequence[Call], material: Material, worker: Worker) -> Made:
+    plain = [{"name": call.name, **dict(call.parameters)} for call in passes]
+    output = path.with_name(f"{path.stem}-{_short(plain)}.{kind}")
+    notes = output.with_suffix(".json")
+    if not output.exists():
+        answer = _write(
+            output,
+            worker,
+            Task.TRANSFORM,
+            model=str(path),
+            format=kind,
+            passes=plain,
+            calibration=str(material.calibration),
+            seed=material.seed,
+        )
+        notes.write_text(json.dumps(answer["steps"]))
+    return Made(output, tuple(PassStep(**step) for step in json.loads(notes.read_text())))
+
+
+def _ranges(path: Path, kind: Format, material: Material, worker: Worker) -> dict[str, list[float]]:
+    """Of the activations of a float file; asked once for all schemes."""
+    notes = path.with_suffix(".ranges.json")
+    if not notes.exists():
+        answer = worker.call(
+            Task.CHOOSE_RANGES,
+            model=str(path),
+            format=kind,
+            calibration=str(material.calibration),
+            seed=material.seed,
+        )
+        notes.write_text(json.dumps(answer["ranges"]))
+    found: dict[str, list[float]] = json.loads(notes.read_text())
+    return found
+
+
+def _write(path: Path, worker: Worker, task: Task, **arguments: Any) -> Answer:
+    unfinished = path.with_name(f"unfinished-{path.name}")
+    answer = worker.call(task, output=str(unfinished), **arguments)
+    unfinished.rename(path)
+    return answer
+
+
+def _short(plain: object) -> str:
+    return Digest.of(json.dumps(plain, sort_keys=True).encode()).hex[:12]
