@@ -28,11 +28,11 @@ SOURCES = {
 SCHEMES = ("fp16", "dynamic", "int8", "int16x8")
 BY_THE_CONVERTER = """
 import pathlib, sys, numpy, tensorflow as tf
-folder, lite = pathlib.Path(sys.argv[1]), tf.lite
-samples = numpy.load(folder / "samples.npy")
+lite = tf.lite
 INTEGERS = {"int8": (tf.int8, lite.OpsSet.TFLITE_BUILTINS_INT8),
     "int16x8": (tf.int16, lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8)}
-for scheme in sys.argv[2:]:
+def convert(folder, scheme):
+    samples = numpy.load(folder / "samples.npy")
     converter = lite.TFLiteConverter.from_saved_model(str(folder / "saved-model"))
     converter.optimizations = [lite.Optimize.DEFAULT]
     if scheme == "fp16":
@@ -43,6 +43,9 @@ for scheme in sys.argv[2:]:
         converter.target_spec.supported_ops = [operators]
         converter.inference_input_type = converter.inference_output_type = kind
     (folder / f"{scheme}-by-the-converter.tflite").write_bytes(converter.convert())
+for folder in pathlib.Path(sys.argv[1]).iterdir():
+    for scheme in sys.argv[2:]:
+        convert(folder, scheme)
 """
 
 
@@ -62,10 +65,10 @@ class Model:
         return np.load(self.folder / "samples.npy")
 
     def by_the_converter(self, scheme: str) -> bytes:
-        """Made by TensorFlow's converter from the SavedModel, in one go, the first time one is asked for."""
+        """Made by TensorFlow's converter from the SavedModel: for all models when one is first asked for."""
         path = self.folder / f"{scheme}-by-the-converter.tflite"
         if not path.exists():
-            command = [sys.executable, "-c", BY_THE_CONVERTER, str(self.folder), *SCHEMES]
+            command = [sys.executable, "-c", BY_THE_CONVERTER, str(self.folder.parent), *SCHEMES]
             subprocess.run(command, check=True, capture_output=True)
         return path.read_bytes()
 
@@ -73,9 +76,10 @@ class Model:
 @pytest.fixture(scope="session")
 def models(shared: Shared, worker: Worker, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
     """Every shared model that becomes a float TFLite file, with inputs drawn from its own range."""
-    made = {}
+    made, root = {}, tmp_path_factory.mktemp("models")
     for name, source in SOURCES.items():
-        model = Model(name, tmp_path_factory.mktemp(name.replace(" ", "-")))
+        model = Model(name, root / name)
+        model.folder.mkdir()
         path, saved = str(shared / source), str(model.folder / "saved-model")
         kind = "keras" if source.endswith(".h5") else "saved-model"
         shape = worker.call(Task.DESCRIBE_TENSORFLOW, source=path, kind=kind)["shape"]

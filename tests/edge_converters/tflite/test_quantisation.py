@@ -1,0 +1,168 @@
+"""Variants from a float TFLite file: the converter's own, number by number; with ranges and layers chosen by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from edge_converters.backends import tflite_files, tflite_network
+from edge_converters.backends.tflite_compaction import compact
+from edge_converters.backends.tflite_weights import LARGEST, SMALLEST_RANGE, by_channel
+from edge_converters.errors import NotConvertible
+from edge_converters.tasks import Task
+from edge_converters.workers import Worker
+from tests.edge_converters.tflite.conftest import SCHEMES, SOURCES, Model, answers
+
+pytestmark = [pytest.mark.timeout(300)]
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes variants of a float file in the child that loads TensorFlow."""
+
+    worker: Worker
+    folder: Path
+    made: list[bytes] = field(default_factory=list)
+
+    def __call__(self, model: Model, scheme: str, content: bytes | None = None, **wishes: Any) -> bytes:
+        source, output = self.folder / "source.tflite", self.folder / "variant.tflite"
+        source.write_bytes(model.content if content is None else content)
+        paths = {"model": str(source), "calibration": str(model.folder / "samples.npy"), "output": str(output)}
+        self.worker.call(Task.MAKE_TFLITE, scheme=scheme, **paths, **wishes)
+        return output.read_bytes()
+
+
+@pytest.fixture
+def make(worker: Worker, tmp_path: Path) -> Maker:
+    return Maker(worker, tmp_path)
+
+
+def operators(content: bytes) -> list[tuple[Any, ...]]:
+    """Each operator with the numbers of its constants and the scales and zero points of all its tensors."""
+    model = tflite_files.unpack(content)
+    (graph,) = model.subgraphs
+    listed = []
+    for operator in graph.operators:
+        tensors = [graph.tensors[int(place)] for place in (*operator.inputs, *operator.outputs)]
+        values = [tflite_files.constant(model, tensor) for tensor in tensors]
+        listed.append((
+            tflite_files.word(model, operator),
+            [None if value is None else value.tolist() for value in values],
+            [_list(each.quantization and each.quantization.scale) for each in tensors],
+            [_list(each.quantization and each.quantization.zeroPoint) for each in tensors],
+        ))  # fmt: skip
+    return listed
+
+
+def _list(values: Any) -> list[float]:
+    return [] if values is None else np.asarray(values).tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_variant_of_the_float_file_is_the_one_the_converter_makes_of_the_source(models, make, name, scheme):
+    model = models[name]
+    ours, theirs = make(model, scheme), model.by_the_converter(scheme)
+
+    assert operators(ours) == operators(theirs)
+    for delegate in (False, True):
+        np.testing.assert_array_equal(
+            answers(ours, model.samples[:3], delegate=delegate), answers(theirs, model.samples[:3], delegate=delegate)
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["int8", "int16x8"])
+def test_a_range_given_by_hand_takes_the_place_of_the_calibrated_one(models, make, scheme):
+    model = models["keyword"]
+    network = tflite_network.read(model.content)
+    first, second = (layer.outputs[0] for layer in network.layers[:2])
+
+    def steps(content: bytes) -> list[float]:
+        scales = [entry[2][-1][0] for entry in operators(content)[:2]]
+        return [scale * (255 if scheme == "int8" else 32767) for scale in scales]
+
+    free, held = steps(make(model, scheme)), steps(make(model, scheme, ranges={first: [0.0, 7.5]}))
+
+    assert held[0] == pytest.approx(7.5, rel=1e-4)
+    assert free[0] != pytest.approx(7.5, rel=0.1)
+    assert held[1] == free[1]
+    with pytest.raises(NotConvertible, match="no tensor nowhere"):
+        make(model, scheme, ranges={first: [0.0, 1.0], second: [0.0, 1.0], "nowhere": [0.0, 1.0]})
+
+
+@pytest.mark.slow
+def test_layers_kept_in_float_are_so_and_the_answers_come_nearer(models, make):
+    model = models["keyword"]
+    network = tflite_network.read(model.content)
+    kept = [layer.name for layer in network.weighted_layers[:6]]
+    whole, mixed = make(model, "int8"), make(model, "int8", keep=kept)
+
+    words = [entry[0] for entry in operators(mixed)]
+    assert words[:8] == ["DEQUANTIZE", *["CONV_2D", "DEPTHWISE_CONV_2D"] * 3, "QUANTIZE"]
+    assert [entry[0] for entry in operators(whole)] == [layer.operator for layer in network.layers]
+    truth = answers(model.content, model.samples)
+    errors = [np.square(answers(each, model.samples) - truth).mean() for each in (whole, mixed)]
+    assert errors[1] < errors[0]
+    with pytest.raises(NotConvertible, match="no tensor nowhere"):
+        make(model, "int8", keep=["nowhere"])
+
+
+@pytest.mark.slow
+def test_a_scheme_that_cannot_do_a_wish_refuses_it(models, make):
+    for scheme in ("fp32", "fp16", "dynamic"):
+        with pytest.raises(NotConvertible, match=f"{scheme} has no ranges to set") as refusal:
+            make(models["machine"], scheme, ranges={"x": [0.0, 1.0]})
+        assert "int8" in refusal.value.hint
+    with pytest.raises(NotConvertible, match="int16x8 has no layers to keep in float"):
+        make(models["machine"], "int16x8", keep=["x"])
+
+
+@pytest.mark.slow
+def test_fp32_is_the_float_file_made_compact(models, make):
+    assert make(models["machine"], "fp32") == compact(models["machine"].content)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_file_that_was_edited_takes_every_scheme(models, make, scheme):
+    """With its first dense layer's units in another order, the answers stay as near."""
+    model = models["machine"]
+    network = tflite_network.read(model.content)
+    one, two = network.layers[:2]
+    order = np.random.default_rng(0).permutation(len(one.weight))
+    shuffled = network.replacing(
+        one.with_constants(weight=one.weight[order], bias=one.bias[order]),
+        two.with_constants(weight=two.weight[:, order]),
+    )
+    made = make(model, scheme, content=tflite_network.write(model.content, shuffled))
+
+    truth, stock = answers(model.content, model.samples), answers(model.by_the_converter(scheme), model.samples)
+    error, stock_error = (np.abs(each - truth).mean() for each in (answers(made, model.samples), stock))
+    assert error < 1.05 * stock_error
+
+
+@given(
+    arrays.arrays(
+        np.float32,
+        arrays.array_shapes(min_dims=2, max_dims=4, max_side=6),
+        elements=st.floats(-1e4, 1e4, width=32, allow_subnormal=False),
+    ),
+    st.data(),
+)
+def test_weights_by_channel_are_off_by_half_a_step_at_most(weight, data):
+    axis = data.draw(st.integers(0, weight.ndim - 1))
+    kept, scales = by_channel(weight, axis)
+    steps = scales.reshape([-1 if each == axis else 1 for each in range(weight.ndim)]).astype(np.float64)
+
+    assert np.abs(kept.astype(int)).max() <= LARGEST
+    assert (np.abs(kept * steps - weight) <= 0.5 * steps * (1 + 1e-5)).all()
+    assert (scales >= np.float32(SMALLEST_RANGE / LARGEST)).all()
