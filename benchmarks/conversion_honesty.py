@@ -1,7 +1,7 @@
 """Whether a conversion says so when it cannot know: wrong calibration data, and more asked than labels can show.
 
-Prints, for the keyword model: calibration data scaled 100 x, in both directions, ends in `fail` with the cause; a demand
-of 0.2 points with 50 labels ends in `undecidable` with the number of samples needed, whichever 50 labels are drawn; the
+Prints, for the keyword model: calibration data scaled 100 x, in both directions, ends in `fail` with the cause; a
+demand of 0.2 points with 50 labels ends in `undecidable` with the number of samples needed, whichever 50 are drawn; the
 default demand with all labels passes. Ends with 1 if any of it did not.
 """
 

@@ -76,35 +76,28 @@ class Proportions:
         return (self.lost - self.won) / self.n
 
     def upper(self, n: int) -> float:
-        """By bisection, for Tango's limit has no closed form."""
+        """By ever finer grids, for Tango's limit has no closed form."""
         lost, won = self._at(n)
         low, high = (lost - won) / n, 1.0
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if tango_score(lost, won, n, middle) > -Z else (low, middle)
+        for _ in range(5):
+            grid = np.linspace(low, high, 101)
+            first = max(int(np.argmax(tango_score(lost, won, n, grid) <= -Z)), 1)
+            low, high = float(grid[first - 1]), float(grid[first])
         return high
 
     def doubt(self, limit: float, n: int) -> float:
         """Exact up to 500 pairs, then from the score."""
         lost, won = self._at(n)
-        seen = tango_score(lost, won, n, min(limit, 1.0))
+        limit = min(limit, 1.0)
         if n > MOST_EXACT:
-            return float(ndtr(-seen))
-        gain = min(float(_restricted(lost, won, n, limit)), (1 - limit) / 2) if limit < 1 else 0.0
-        losses, wins = np.meshgrid(np.arange(n + 1), np.arange(n + 1), indexing="ij")
-        chosen = (losses + wins <= n) & (tango_score(losses, wins, n, min(limit, 1.0)) >= seen - 1e-9)
-        losses, wins = losses[chosen], wins[chosen]
-        rest = n - losses - wins
-        likely = (
-            gammaln(n + 1)
-            - gammaln(losses + 1)
-            - gammaln(wins + 1)
-            - gammaln(rest + 1)
-            + xlogy(losses, gain + limit)
-            + xlogy(wins, gain)
-            + xlogy(rest, max(1 - 2 * gain - limit, 0.0))
-        )
-        return float(min(np.exp(likely).sum(), 1.0))
+            return float(ndtr(-tango_score(lost, won, n, limit)))
+        return _tail(lost, won, n, limit, float(_restricted(lost, won, n, limit)))
+
+    def doubt_if_won(self, limit: float, share: float) -> float:
+        """The same, where it is known from other samples which share of pairs the variant wins, or more if it did."""
+        if self.n > MOST_EXACT:
+            return self.doubt(limit, self.n)
+        return _tail(self.lost, self.won, self.n, min(limit, 1.0), max(share, self.won / self.n))
 
     def _at(self, n: int) -> tuple[float, float]:
         return self.lost * n / self.n, self.won * n / self.n
@@ -233,7 +226,20 @@ def from_parts(source: float, variant: float, parts: Array, effective: float, eq
     return Means(source, variant, source - variant, spread, n, effective, equal)
 
 
-def tango_score(lost: Counts, won: Counts, n: int, difference: float) -> Array:
+def _tail(lost: float, won: float, n: int, limit: float, gain: float) -> float:
+    """How likely outcomes are whose score is at least this one's, where `gain` are won and `gain + limit` lost."""
+    gain = min(gain, (1 - limit) / 2)
+    losses, wins = np.meshgrid(np.arange(n + 1), np.arange(n + 1), indexing="ij")
+    seen = tango_score(lost, won, n, limit)
+    chosen = (losses + wins <= n) & (tango_score(losses, wins, n, limit) >= seen - 1e-9)
+    losses, wins = losses[chosen], wins[chosen]
+    rest = n - losses - wins
+    ways = gammaln(n + 1) - gammaln(losses + 1) - gammaln(wins + 1) - gammaln(rest + 1)
+    likely = xlogy(losses, gain + limit) + xlogy(wins, gain) + xlogy(rest, max(1 - 2 * gain - limit, 0.0))
+    return float(min(np.exp(ways + likely).sum(), 1.0))
+
+
+def tango_score(lost: Counts, won: Counts, n: int, difference: Counts) -> Array:
     """How far the pairs lie above `difference`, in standard errors under it."""
     gain = _restricted(lost, won, n, difference)
     variance = n * (2 * gain + difference * (1 - difference))
@@ -242,7 +248,7 @@ def tango_score(lost: Counts, won: Counts, n: int, difference: float) -> Array:
     return score
 
 
-def _restricted(lost: Counts, won: Counts, n: int, difference: float) -> Array:
+def _restricted(lost: Counts, won: Counts, n: int, difference: Counts) -> Array:
     """The likeliest share of pairs that the variant won, if the shares lost and won differ by `difference`."""
     a = 2 * n
     b = -lost - won + (2 * n - lost + won) * difference

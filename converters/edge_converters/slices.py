@@ -1,7 +1,8 @@
 """Slices: whether a class, sensor or group lost too much by itself, among many that are looked at. Pure.
 
 A slice fails if its drop is over the limit with less than 5 % doubt for all slices together: Holm's procedure (S. Holm,
-Scandinavian Journal of Statistics 6, 1979, 65-70). One with few samples fails only by a collapse, and stops nothing
+Scandinavian Journal of Statistics 6, 1979, 65-70). What a slice would lose by chance is judged by how often the variant
+wins over all samples: a few of one slice cannot tell. One with few samples fails only by a collapse, and stops nothing
 else. The rule and its simulated error rates: docs/decisions, "A slice fails a variant by evidence".
 """
 
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_converters.guard import DOUBT, Guard, SliceJudgement, Verdict
-from edge_converters.paired import from_scores
+from edge_converters.paired import Means, Proportions, from_scores
 
 Array = npt.NDArray[Any]
 Memberships = Mapping[str, npt.NDArray[np.bool_]]
@@ -33,7 +34,8 @@ def judge_slices(source: Array, variant: Array, members: Memberships, guard: Gua
     """Each slice of samples with the scores `source` and `variant`, [n] each, in the order of `members`."""
     chosen = {name: rows for name, rows in members.items() if rows.sum() >= LEAST}
     evidence = {name: from_scores(source[rows], variant[rows]) for name, rows in chosen.items()}
-    doubts = holm([each.doubt(guard.slice_limit, each.n) for each in evidence.values()])
+    won = (np.count_nonzero(variant > source) + 1) / (len(source) + 1)
+    doubts = holm([_doubt(each, guard.slice_limit, won) for each in evidence.values()])
     judged = []
     for (name, each), doubt in zip(evidence.items(), doubts, strict=True):
         upper = each.upper(each.n)
@@ -44,6 +46,12 @@ def judge_slices(source: Array, variant: Array, members: Memberships, guard: Gua
             verdict = Verdict.PASS
         judged.append(SliceJudgement(name, each.n, each.source, each.variant, each.drop, upper, verdict))
     return tuple(judged)
+
+
+def _doubt(evidence: Proportions | Means, limit: float, won: float) -> float:
+    if isinstance(evidence, Proportions):
+        return evidence.doubt_if_won(limit, won)
+    return evidence.doubt(limit, evidence.n)
 
 
 def holm(doubts: Sequence[float]) -> list[float]:

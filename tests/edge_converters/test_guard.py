@@ -129,9 +129,11 @@ def test_where_all_are_lost_the_doubt_is_that_of_as_many_coins(n: int):
 
 def test_what_is_at_the_limit_is_called_over_it_in_at_most_5_of_100_draws():
     rng = np.random.default_rng(8)
-    for n in (23, 300):
-        draws = rng.multinomial(n, [0.84, 0.05, 0.02, 0.09], size=2000)
-        assert np.mean([doubt(pairs(*row), 0.03) < 0.05 for row in draws]) <= 0.06
+    for n in (23, 150):
+        drawn = rng.multinomial(n, [0.84, 0.05, 0.02, 0.09], size=2000)[:, 1:3]
+        seen, times = np.unique(drawn, axis=0, return_counts=True)
+        over = [doubt(pairs(n - lost - won, lost, won, 0), 0.03) < 0.05 for lost, won in seen]
+        assert times[over].sum() / times.sum() <= 0.06
 
 
 def test_costs_that_were_not_seen_are_not_taken_for_none():
@@ -144,7 +146,7 @@ def test_costs_that_were_not_seen_are_not_taken_for_none():
 
 def test_rare_heavy_losses_stay_below_the_bound_in_about_95_of_100_draws():
     rng = np.random.default_rng(2)
-    lost = rng.choice([0.0, 1.0, 0.2, -0.2], (3000, 250), p=[0.965, 0.01, 0.015, 0.01])
+    lost = rng.choice([0.0, 1.0, 0.2, -0.2], (1500, 250), p=[0.965, 0.01, 0.015, 0.01])
     held = np.mean(
         [upper(from_scores(np.full(250, 0.5) + row / 2, np.full(250, 0.5) - row / 2)) >= 0.011 for row in lost]
     )
@@ -205,8 +207,8 @@ def test_large_slices_are_told_to_be_fine():
 
 
 def test_few_samples_fail_a_slice_only_together():
-    assert [each.name for each in sliced({0: 9}, each=9, count=10).failed_slices] == ["class 0"]
-    assert sliced({0: 3}, each=3, count=10).failed_slices == ()
+    assert [each.name for each in sliced({0: 3}, each=3, count=10).failed_slices] == ["class 0"]
+    assert sliced({0: 2}, each=3, count=10).failed_slices == ()
     assert sliced({0: 1}, each=1, count=200).slices == ()
 
 
