@@ -16,9 +16,11 @@ from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config
 from onnxruntime.quantization.quantize import StaticQuantConfig
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from edge_converters.backends.equalisation import equalise
+from edge_converters.backends import onnx_network
 from edge_converters.backends.hexagon_rounding import align
 from edge_converters.errors import NotConvertible
+from edge_converters.networks import Evidence
+from edge_converters.passes.equalisation import equalise
 
 
 @dataclass(frozen=True)
@@ -107,11 +109,14 @@ def _overrides(model: onnx.ModelProto, ranges: Mapping[str, Sequence[float]]) ->
 def _u16_on_hexagon(canonical: str, output: str, wishes: _Wishes) -> None:
     """Equalised channels and round scales: see `hexagon_rounding` for why."""
     samples = np.load(wishes.calibration)
-    floats = equalise(onnx.load(canonical), samples)
-    equalised = str(Path(output).with_suffix(".equalised.onnx"))
-    onnx.save(floats, equalised)
+    content = Path(canonical).read_bytes()
+    evidence = Evidence(samples, onnx_network.runner(content))
+    level = onnx_network.write(content, equalise(onnx_network.read(content), evidence))
+    equalised = Path(output).with_suffix(".equalised.onnx")
+    equalised.write_bytes(level)
+    floats = onnx.load_from_string(level)
     reader = _Samples(floats.graph.input[0].name, samples)
-    quantize(equalised, output, _for_qnn(equalised, reader, QuantType.QUInt16))
+    quantize(str(equalised), output, _for_qnn(str(equalised), reader, QuantType.QUInt16))
     model = align(onnx.load(output), floats)
     _strip_borders(model)
     onnx.save(model, output)
