@@ -6,9 +6,12 @@ buffers and equal vectors are written once. The names of inputs, outputs and sig
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from edge_converters.backends import tflite_files
+
+CHANGES_OF_TYPE: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})
+"""Operators that a scheme puts between the float file's own."""
 
 
 def compact(content: bytes) -> bytes:
@@ -22,6 +25,34 @@ def compact(content: bytes) -> bytes:
             _strip(tensor, named=place in ends)
     tflite_files.drop_unused(model)
     return tflite_files.pack(model)
+
+
+def with_names_of(base: bytes, variant: bytes) -> bytes:
+    """The variant with the names that its float file has for what the same operators give out: to look inside by.
+
+    Raises:
+        ValueError: the variant's operators are not the float file's.
+    """
+    source, model = tflite_files.unpack(base), tflite_files.unpack(variant)
+    for ours, theirs in pairs(source, model):
+        for place, other in zip(ours.outputs, theirs.outputs, strict=True):
+            model.subgraphs[0].tensors[int(other)].name = source.subgraphs[0].tensors[int(place)].name
+    return tflite_files.pack(model)
+
+
+def pairs(base: Any, variant: Any) -> list[tuple[Any, Any]]:
+    """Each operator of a float model beside the variant's: they stand in the same order.
+
+    Raises:
+        ValueError: they do not.
+    """
+    found = [
+        [(tflite_files.word(model, each), each) for each in model.subgraphs[0].operators] for model in (base, variant)
+    ]
+    ours, theirs = ([each for each in part if each[0] not in CHANGES_OF_TYPE] for part in found)
+    if [name for name, _ in ours] != [name for name, _ in theirs]:
+        raise ValueError("the variant was not made from this float file: its operators are others")
+    return [(one, other) for (_, one), (_, other) in zip(ours, theirs, strict=True)]
 
 
 def _strip(tensor: Any, named: bool) -> None:

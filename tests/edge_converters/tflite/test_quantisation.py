@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from edge_converters.backends import tflite_files, tflite_network
-from edge_converters.backends.tflite_compaction import compact
+from edge_converters.backends.tflite_compaction import compact, with_names_of
 from edge_converters.backends.tflite_weights import LARGEST, SMALLEST_RANGE, by_channel
 from edge_converters.errors import NotConvertible
 from edge_converters.tasks import Task
 from edge_converters.workers import Worker
-from tests.edge_converters.tflite.conftest import SCHEMES, SOURCES, Model, answers
+from tests.edge_converters.tflite.conftest import SCHEMES, SOURCES, Model, answers, stored
 
 pytestmark = [pytest.mark.timeout(300)]
 
@@ -59,6 +60,24 @@ def operators(content: bytes) -> list[tuple[Any, ...]]:
             [_list(each.quantization and each.quantization.zeroPoint) for each in tensors],
         ))  # fmt: skip
     return listed
+
+
+def inside(content: bytes, sample: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:
+    """Real values of the tensors with these names."""
+    kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    interpreter = Interpreter(
+        model_content=content, experimental_op_resolver_type=kernels, experimental_preserve_all_tensors=True
+    )
+    interpreter.allocate_tensors()
+    (entry,) = interpreter.get_input_details()
+    interpreter.set_tensor(entry["index"], stored(sample, entry)[None])
+    interpreter.invoke()
+    seen = {}
+    for detail in interpreter.get_tensor_details():
+        if detail["name"] in names:
+            (scale, zero), got = detail["quantization"], interpreter.get_tensor(detail["index"])
+            seen[detail["name"]] = (got.astype(np.float64) - zero) * (scale or 1.0)
+    return seen
 
 
 def _list(values: Any) -> list[float]:
@@ -114,6 +133,23 @@ def test_layers_kept_in_float_are_so_and_the_answers_come_nearer(models, make):
     assert errors[1] < errors[0]
     with pytest.raises(NotConvertible, match="no tensor nowhere"):
         make(model, "int8", keep=["nowhere"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_one_can_look_inside_a_variant_by_the_names_of_its_float_file(models, make, scheme):
+    """Each inner tensor is near the one that bears its name, and nearer than any other of the same shape."""
+    model = models["keyword"]
+    network = tflite_network.read(model.content)
+    names = [layer.outputs[0] for layer in network.layers]
+    opened = with_names_of(model.content, make(model, scheme))
+
+    truth, seen = (inside(each, model.samples[0], names) for each in (model.content, opened))
+    for name in names:
+        like = [other for other in names if truth[other].shape == truth[name].shape]
+        assert min(like, key=lambda other: np.abs(seen[name] - truth[other]).mean()) == name
+    with pytest.raises(ValueError, match="not made from this float file"):
+        with_names_of(models["machine"].content, opened)
 
 
 @pytest.mark.slow
