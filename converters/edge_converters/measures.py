@@ -14,9 +14,10 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from edge_converters import scoring
+from edge_converters import detection, scoring
 from edge_converters.costs import Costs
 from edge_converters.datasets import Samples
+from edge_converters.detection import Found
 from edge_converters.errors import BadInput
 from edge_converters.metrics import (
     Metric,
@@ -283,6 +284,25 @@ def _kept(true: Array, name: str) -> Callable[[Outputs, Outputs, Rows], Array]:
     )
 
 
+def _precision(truth: Truth) -> Metric:
+    """Each picture's finds are made once; resampling pictures only counts them anew."""
+    true, boxes, told = truth.objects()
+
+    def found(outputs: Outputs, rows: Rows) -> list[Found]:
+        return [detection.find(outputs[told][row], outputs[boxes][row], true[row]) for row in rows]
+
+    def score(_: Outputs, outputs: Outputs, rows: Rows) -> Array:
+        return np.array([detection.mean_average_precision([each]) for each in found(outputs, rows)])
+
+    def weigh(reference: Outputs, outputs: Outputs, rows: Rows) -> Evidence:
+        def value(pictures: list[Found], chosen: Rows) -> float:
+            return detection.mean_average_precision([pictures[place] for place in chosen])
+
+        return _resampled(value, found(reference, rows), found(outputs, rows), len(rows), len(rows))
+
+    return Metric("mean average precision at IoU 0.5", "other", score, weigh)
+
+
 def _agreement(truth: Truth) -> Metric:
     if truth.classifies:
         name = "top-class agreement with the source"
@@ -322,6 +342,7 @@ METRICS: Final[dict[str, Maker]] = {
     "r2": _determination,
     "rmse": _rmse,
     "rmse-reconstruction": _rmse_of_reconstruction,
+    "map50": _precision,
     "agreement": _agreement,
 }
 

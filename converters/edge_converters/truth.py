@@ -93,6 +93,33 @@ class Truth:
             )
         return self.labels
 
+    def objects(self) -> tuple[Array, str, str]:
+        """The true objects, [n, m, 5] as class, left, top, right, bottom, and the outputs that are boxes and scores.
+
+        Raises:
+            BadInput: there are none, or the model is no detector with [anchors, 4] and [anchors, classes].
+        """
+        shapes = {name: values.shape[1:] for name, values in self.reference.items()}
+        boxes = [name for name, shape in shapes.items() if len(shape) == 2 and shape[1] == 4]
+        told = [name for name, shape in shapes.items() if len(shape) == 2 and shape[1] != 4]
+        if len(shapes) != 2 or len(boxes) != 1 or len(told) != 1 or shapes[boxes[0]][0] != shapes[told[0]][0]:
+            raise BadInput(
+                f"map50 needs boxes [anchors, 4] and scores [anchors, classes]; {self._answers()}",
+                "Write a --metric file.py:function of your own that reads these answers.",
+            )
+        if self.labels is None or self.labels.dtype.kind != "f" or self.labels.shape[2:] != (5,):
+            raise BadInput(
+                "map50 needs the true objects in y",
+                "Save floats [samples, objects, 5]: class, left, top, right, bottom in the unit of the model's boxes; "
+                "class -1 fills up.",
+            )
+        if self.labels[..., 0].max() >= shapes[told[0]][1]:
+            raise BadInput(
+                f"y holds class {self.labels[..., 0].max():g}, the model tells {shapes[told[0]][1]} apart",
+                "Number the classes as the columns of the model's scores.",
+            )
+        return self.labels, boxes[0], told[0]
+
     def own_inputs(self, metric: str) -> Array:
         """The inputs, if the model answers with them.
 

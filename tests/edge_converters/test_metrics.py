@@ -13,6 +13,7 @@ from sklearn import metrics as known
 from edge_converters.answers import count_confusions
 from edge_converters.costs import read_costs
 from edge_converters.decisions import judge_split
+from edge_converters.detection import Found, mean_average_precision, overlap, suppress
 from edge_converters.errors import BadInput
 from edge_converters.guard import Guard, Verdict
 from edge_converters.measures import METRICS, choose_metric
@@ -238,6 +239,13 @@ UNFIT = {
         r"shape \(\) for each sample, the model answers with",
     ),
     "no autoencoder": ({"p": PROBABILITIES}, LABELS, "auc-reconstruction", "answers with its own input"),
+    "no detector": ({"p": PROBABILITIES}, LABELS, "map50", "map50 needs boxes"),
+    "no objects": (
+        {"b": LOGITS.reshape(10, 5, 4), "s": LOGITS.reshape(10, 5, 4)[..., :2]},
+        None,
+        "map50",
+        "true objects",
+    ),
     "one class": ({"p": PROBABILITIES}, LABELS * 0, "auc", "hold only class 0"),
 }
 
@@ -284,7 +292,7 @@ def test_without_labels_the_sources_classes_are_the_slices():
     assert np.trace(np.array(confusion.before)) == 40
 
 
-CLASSIFIER_METRICS = sorted(set(METRICS) - {"auc-reconstruction", "rmse-reconstruction", "r2", "rmse"})
+CLASSIFIER_METRICS = sorted(set(METRICS) - {"auc-reconstruction", "rmse-reconstruction", "r2", "rmse", "map50"})
 
 
 @pytest.mark.parametrize("name", CLASSIFIER_METRICS)
@@ -293,3 +301,38 @@ def test_every_metric_of_a_classifier_bounds_what_was_lost(name: str):
     source, variant, bound = judged(choose_metric(before, TRUE, (7,), asked=name), before, after, ALL)
 
     assert 0 < source - variant < bound < 0.5
+
+
+def scene(rng: np.random.Generator, shift: float) -> tuple[Outputs, np.ndarray]:
+    """Of 40 pictures with two objects of three classes: anchors on them, off by `shift`, among noise."""
+    corner = rng.uniform(0, 0.7, (40, 2, 2))
+    boxes = np.concatenate([corner, corner + 0.2], axis=2)
+    label = rng.integers(0, 3, (40, 2))
+    true = np.concatenate([label[..., None], boxes], axis=2).astype(np.float32)
+    found = np.concatenate([boxes + shift, boxes + shift + 0.01, rng.uniform(0, 1, (40, 6, 4))], axis=1)
+    told = np.concatenate([np.eye(3)[label] * 0.9, np.eye(3)[label] * 0.8, rng.uniform(0, 0.04, (40, 6, 3))], axis=1)
+    return {"boxes": found, "scores": told}, true
+
+
+def test_a_detector_is_judged_by_its_boxes():
+    exact, true = scene(np.random.default_rng(1), 0.0)
+    beside, _ = scene(np.random.default_rng(1), 0.12)
+    metric = choose_metric(exact, true, (3, 240, 320), asked="map50")
+
+    assert judged(metric, exact, exact, ROWS)[:2] == (1.0, 1.0)
+    assert judge_split(metric, exact, beside, ROWS, Guard()).verdict is Verdict.FAIL
+    assert scores(metric, exact, exact, ROWS).tolist() == [1.0] * 40
+
+
+def test_average_precision_is_the_area_under_the_precision_that_is_still_to_come():
+    """Hit, miss, hit of three objects: precision 1 up to recall 1/3, 2/3 up to 2/3, and one is never found."""
+    found = Found(np.array([0.9, 0.8, 0.7]), np.zeros(3, int), np.array([True, False, True]), np.array([3, 0]))
+
+    assert mean_average_precision([found]) == pytest.approx(1 / 3 + 2 / 3 / 3)
+
+
+def test_an_object_found_twice_counts_once_and_overlaps_are_suppressed():
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [20, 0, 30, 10], [0, 5, 10, 15]], float)
+
+    assert overlap(boxes, boxes)[0].tolist() == pytest.approx([1, 9 / 11, 0, 1 / 3])
+    assert suppress(boxes).tolist() == [0, 2, 3]

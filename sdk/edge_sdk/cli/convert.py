@@ -28,8 +28,8 @@ def convert(
     metric: Annotated[
         str | None,
         typer.Option(
-            help="accuracy, top-3, f1, auc, auc-reconstruction, r2, rmse, rmse-reconstruction, agreement, or your own: "
-            "file.py:function. Else: what fits the model."
+            help="accuracy, top-3, f1, auc, auc-reconstruction, r2, rmse, rmse-reconstruction, map50, agreement, or "
+            "your own: file.py:function. Else: what fits the model."
         ),
     ] = None,
     costs: Annotated[
