@@ -13,15 +13,16 @@ import edge_contracts
 TRAINING = {"keras", "onnx", "onnx2tf", "sklearn", "tensorflow", "tf2onnx", "tf_keras"}
 ENGINES = {"ai_edge_litert", "onnxruntime", "tflite_micro", "tflite_runtime"}
 SERVER = {"alembic", "fastapi", "sqlalchemy", "starlette", "uvicorn"}
+SEARCH = {"optuna"}
 NUMBERS = {"numpy", "scipy"}
 NETWORK = {"httpx", "paho", "requests", "waitress", "werkzeug"}
 
 MUST_NOT_LOAD = {
     "edge_contracts": TRAINING | ENGINES | SERVER | NUMBERS | NETWORK,
     "edge_profiles": TRAINING | ENGINES | SERVER | NUMBERS | NETWORK,
-    "edge_converters": TRAINING | ENGINES | SERVER,
+    "edge_converters": TRAINING | ENGINES | SERVER | SEARCH,
     "edge_sdk": TRAINING | ENGINES | SERVER | NUMBERS,
-    "edge_sdk.cli": TRAINING | ENGINES | SERVER | NUMBERS,
+    "edge_sdk.cli": TRAINING | ENGINES | SERVER | NUMBERS | SEARCH,
     "edge_agent": TRAINING | ENGINES | SERVER,
     "edge_agent.__main__": TRAINING | ENGINES | SERVER,
     "edge_fleet": TRAINING | ENGINES,
