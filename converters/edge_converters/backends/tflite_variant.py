@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from edge_converters.backends import tflite_quantisation, tflite_weights
+from edge_converters.backends import tflite_granularity, tflite_quantisation, tflite_weights
 from edge_converters.backends.tflite_compaction import compact
 from edge_converters.errors import NotConvertible
 
@@ -22,6 +22,7 @@ class _Wishes:
     """An .npy of float inputs."""
     ranges: Mapping[str, Sequence[float]] = field(default_factory=dict)
     keep: Collection[str] = ()
+    coarse: Collection[str] = ()
 
 
 def make(
@@ -31,25 +32,30 @@ def make(
     output: str,
     ranges: dict[str, list[float]] | None = None,
     keep: list[str] | None = None,
+    coarse: list[str] | None = None,
 ) -> dict[str, Any]:
     """Write the variant of a float .tflite to `output`.
 
     `calibration` is an .npy of float inputs. `ranges` are the lowest and highest value of tensors, in place of what
-    calibration sees; `keep` are layers that stay float. Both go by the names that `tflite_network` gives.
+    calibration sees; `keep` are layers that stay float; `coarse` are dense layers with one scale for all channels of
+    their weights. All go by the names that `tflite_network` gives.
 
     Raises:
         NotConvertible: the scheme cannot take them, or the file has no such tensor.
     """
-    wishes = _Wishes(calibration, ranges or {}, keep or [])
-    for given, takers, words in ((ranges, _TAKE_RANGES, "ranges to set"), (keep, _KEEP, "layers to keep in float")):
-        if given and scheme not in takers:
-            raise NotConvertible(f"{scheme} has no {words}", f"That can be asked of {', '.join(sorted(takers))}.")
+    asked: dict[str, Collection[str]] = {"ranges": ranges or {}, "keep": keep or [], "coarse": coarse or []}
+    for wish, given in asked.items():
+        if given and scheme not in _TAKERS[wish]:
+            takers = ", ".join(sorted(_TAKERS[wish]))
+            raise NotConvertible(f"{scheme} cannot take {wish!r}", f"That can be asked of {takers}.")
+    wishes = _Wishes(calibration, ranges or {}, keep or [], coarse or [])
     Path(output).write_bytes(compact(_SCHEMES[scheme](Path(model).read_bytes(), wishes)))
     return {}
 
 
 def _int8(content: bytes, wishes: _Wishes) -> bytes:
-    return tflite_quantisation.to_int8(content, np.load(wishes.calibration), wishes.ranges, wishes.keep)
+    made = tflite_quantisation.to_int8(content, np.load(wishes.calibration), wishes.ranges, wishes.keep)
+    return tflite_granularity.with_one_scale(made, content, wishes.coarse) if wishes.coarse else made
 
 
 def _int16x8(content: bytes, wishes: _Wishes) -> bytes:
@@ -63,5 +69,9 @@ _SCHEMES: Final[dict[str, Callable[[bytes, _Wishes], bytes]]] = {
     "int8": _int8,
     "int16x8": _int16x8,
 }
-_TAKE_RANGES: Final = frozenset({"int8", "int16x8"})
-_KEEP: Final = frozenset({"int8"})
+_TAKERS: Final[dict[str, frozenset[str]]] = {
+    "ranges": frozenset({"int8", "int16x8"}),
+    "keep": frozenset({"int8"}),
+    "coarse": frozenset({"int8"}),
+}
+"""The schemes that can take each wish."""

@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as arrays
 
 from edge_converters.backends import tflite_files, tflite_network
 from edge_converters.backends.tflite_compaction import compact, with_names_of
+from edge_converters.backends.tflite_granularity import noise_ratio
 from edge_converters.backends.tflite_weights import LARGEST, SMALLEST_RANGE, by_channel
 from edge_converters.errors import NotConvertible
 from edge_converters.tasks import Task
@@ -153,13 +154,34 @@ def test_one_can_look_inside_a_variant_by_the_names_of_its_float_file(models, ma
 
 
 @pytest.mark.slow
+def test_dense_layers_with_one_scale_make_the_anomaly_file_small_enough(models, make):
+    """Those whose channels are most alike; the answers lie hardly further from the float model's."""
+    model = models["machine"]
+    layers = sorted(tflite_network.read(model.content).weighted_layers, key=lambda layer: noise_ratio(layer.weight))
+    alike = [layer.name for layer in layers if noise_ratio(layer.weight) < 10]
+    fine, coarse = make(model, "int8"), make(model, "int8", coarse=alike)
+
+    scales = {len(entry[2][1]) for entry in operators(coarse)}
+    assert 1 in scales
+    assert len(coarse) <= 280_000 < len(fine)
+    truth = answers(model.content, model.samples)
+    errors = [np.abs(answers(each, model.samples) - truth).mean() for each in (fine, coarse)]
+    assert errors[1] < 1.2 * errors[0]
+    for delegate in (False, True):
+        assert np.isfinite(answers(coarse, model.samples, delegate=delegate)).all()
+    with pytest.raises(NotConvertible, match="nowhere: no dense layer with int8 weights"):
+        make(model, "int8", coarse=[alike[0], "nowhere"])
+
+
+@pytest.mark.slow
 def test_a_scheme_that_cannot_do_a_wish_refuses_it(models, make):
     for scheme in ("fp32", "fp16", "dynamic"):
-        with pytest.raises(NotConvertible, match=f"{scheme} has no ranges to set") as refusal:
+        with pytest.raises(NotConvertible, match=f"{scheme} cannot take 'ranges'") as refusal:
             make(models["machine"], scheme, ranges={"x": [0.0, 1.0]})
         assert "int8" in refusal.value.hint
-    with pytest.raises(NotConvertible, match="int16x8 has no layers to keep in float"):
-        make(models["machine"], "int16x8", keep=["x"])
+    for wish in ("keep", "coarse"):
+        with pytest.raises(NotConvertible, match=f"int16x8 cannot take '{wish}'"):
+            make(models["machine"], "int16x8", **{wish: ["x"]})
 
 
 @pytest.mark.slow
