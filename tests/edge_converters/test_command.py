@@ -35,6 +35,10 @@ FAULTS = {
     "broken profile": ({"--profile": "./broken.toml"}, "broken.toml is not TOML: "),
     "missing array": ({"--evaluation": "no-x.npz"}, "no-x.npz has no array x (it has: samples)"),
     "same data": ({"--evaluation": "c.npz"}, "20 samples of c.npz are also in c.npz"),
+    "no such metric": ({"--metric": "acuracy"}, "there is no metric 'acuracy'"),
+    "no metric of one's own": ({"--metric": "own.py:f"}, "own.py is no Python file"),
+    "no costs": ({"--costs": "broken.toml"}, "broken.toml holds no matrix of numbers"),
+    "test data that was used": ({"--test": "e.npz"}, "20 of 20 samples of e.npz are also in e.npz"),
     "bad name": ({"--model": "My Model"}, "'My Model' is not a ModelName; an example is 'keyword-spotting'"),
 }
 
