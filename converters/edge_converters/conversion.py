@@ -34,11 +34,13 @@ from edge_converters.machine import describe_machine
 from edge_converters.measures import ask, metric_for
 from edge_converters.memory import Meter
 from edge_converters.outcomes import Basis, Job, Outcome, Shelf
+from edge_converters.page.rendering import PAGE_FILE, render
 from edge_converters.progress import OnStep, Steps, silent
 from edge_converters.provenance import code_digest, library_versions
 from edge_converters.record import RECORD_FILE, Inputs, Origin, Record, VariantRecord
 from edge_converters.reports import Candidate, Conversion, ProfileReport, as_json, worst
 from edge_converters.resemblance import compare
+from edge_converters.robustness.checkup import Checkup, Extent
 from edge_converters.sources import recognise
 from edge_converters.tasks import Task
 from edge_converters.variants import Made, make_variant
@@ -61,6 +63,8 @@ def convert(
     climb: Climb | None = None,
     seed: int = 0,
     latency: bool = True,
+    robustness: Extent | None = None,
+    page: Path | None = None,
     cache: Cache | None = None,
     on_step: OnStep = silent,
 ) -> Conversion:
@@ -70,7 +74,9 @@ def convert(
     libraries run in a process of its own for each conversion: TensorFlow numbers names by what it did before, and the
     same input shall give the same bytes. What is in `cache` is not made again; without `latency` nothing is timed.
     `metric` is a name in `measures.METRICS`, `top-2` and so on, or `file.py:function`; None: what fits the model.
-    `climb` tells passes to do first and what the way to a good recipe may cost.
+    `climb` tells passes to do first and what the way to a good recipe may cost. With `robustness` each judged variant
+    is tried on worse inputs beside its float model. The report for people is in the bundle and, whatever the verdict,
+    in the file `page` if it is given.
 
     Raises:
         BadInput: source, data or arguments are not usable.
@@ -83,10 +89,12 @@ def convert(
     check_place(output)
     opened = recognise(source)
     _check(profiles)
-    job = Job(opened, data, guard, ask(metric, costs, labels), seed, latency, climb or Climb())
+    job = Job(opened, data, guard, ask(metric, costs, labels), seed, latency, climb or Climb(), robustness)
     mismatch = compare(data.calibration.x, data.evaluation.x)
     if mismatch is not None and mismatch.gross:
-        return _refused(job, profiles, mismatch.sentence)
+        refused = _refused(job, profiles, mismatch.sentence)
+        _write_page(page, refused, None)
+        return refused
     shelf = Shelf(cache, job)
     found = {profile.name: shelf.find(profile) for profile in profiles}
     known: dict[str, Outcome] = {name: each for name, each in found.items() if each is not None}
@@ -100,12 +108,13 @@ def convert(
     outcomes = [_named(known[profile.name], profile, identity) for profile in profiles]
     steps.begin("writing the bundle")
     outcome = _conversion(job, profiles, outcomes, basis, meter)
+    entries = [each.made.variant for each in outcomes if each.made.variant is not None]
+    record = _record(job, outcome, entries, began, steps)
     if outcome.verdict is Verdict.PASS:
         outcome = replace(outcome, bundle=output)
-        entries = [each.made.variant for each in outcomes if each.made.variant is not None]
         manifest = _manifest(job, basis, entries, model, version, labels)
-        record = _record(job, outcome, entries, began, steps)
         write_bundle(output, _files(manifest, [each.made for each in outcomes], outcome, record))
+    _write_page(page, outcome, record)
     steps.finish()
     return outcome
 
@@ -140,7 +149,8 @@ def _work(job: Job, profiles: Sequence[Profile], shelf: Shelf, steps: Steps) -> 
         shelf.keep_basis(basis)
         test = hold_back(job.source, data, job.asked, folder, worker)
         watch = stopwatch if job.latency else None
-        shop = Workshop(data, floats, metric, job.guard, worker, watch, steps, job.climb, test)
+        checkup = None if job.robustness is None else Checkup(job.source, job.seed, job.robustness)
+        shop = Workshop(data, floats, metric, job.guard, worker, watch, steps, job.climb, test, checkup)
         for profile in profiles:
             steps.begin(profile.name)
             outcome = Outcome(
@@ -288,11 +298,23 @@ def _files(manifest: Manifest, made: Sequence[Made], outcome: Conversion, record
         MANIFEST_FILE: write_manifest(manifest),
         REPORT_FILE: _json(as_json(outcome)),
         RECORD_FILE: _json(as_json(record)),
+        PAGE_FILE: render(outcome, record),
     }
     for each in made:
         files |= each.files or {}
         files[f"{VARIANTS_FOLDER}/{each.report.variant}/{REPORT_FILE}"] = _json(as_json(each.report))
     return files
+
+
+def _write_page(path: Path | None, outcome: Conversion, record: Record | None) -> None:
+    if path is None:
+        return
+    try:
+        path.write_bytes(render(outcome, record))
+    except OSError as error:
+        raise NotWritten(
+            f"the report could not be written to {path}: {error.strerror}", "Name another file with --report."
+        ) from error
 
 
 def _json(content: object) -> bytes:

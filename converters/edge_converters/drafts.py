@@ -22,6 +22,7 @@ from edge_converters.making import PassStep, make_file
 from edge_converters.metrics import Metric, in_order
 from edge_converters.progress import Steps
 from edge_converters.recipes import Recipe
+from edge_converters.robustness.checkup import Checkup
 from edge_converters.workers import Worker
 from edge_profiles.profile import Profile
 from edge_profiles.schemes import Scheme
@@ -47,6 +48,8 @@ class Workshop:
     climb: Climb = field(default_factory=Climb)
     test: HeldBack | None = None
     """For the report alone: nothing is chosen or decided by it."""
+    checkup: Checkup | None = None
+    """None where no robustness report is asked for."""
 
     @property
     def tried(self) -> npt.NDArray[np.intp]:

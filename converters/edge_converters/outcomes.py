@@ -24,6 +24,7 @@ from edge_converters.measures import Asked
 from edge_converters.metrics import Task
 from edge_converters.provenance import code_digest, library_versions
 from edge_converters.reports import ProfileReport
+from edge_converters.robustness.checkup import Extent
 from edge_converters.sources import Source
 from edge_converters.variants import Made
 from edge_converters.workers import SETTINGS
@@ -45,6 +46,8 @@ class Job:
     seed: int
     latency: bool
     climb: Climb = field(default_factory=Climb)
+    robustness: Extent | None = None
+    """None where no robustness report is asked for."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ class Shelf:
         self._cache, self._common = cache, ""
         if cache is None:
             return
-        parts = (job.source.digest, job.source.kind, job.data, job.guard, job.asked, job.seed, job.latency, job.climb)
+        asked = (job.asked, job.seed, job.latency, job.climb, job.robustness)
+        parts = (job.source.digest, job.source.kind, job.data, job.guard, *asked)
         surroundings = (code_digest(), library_versions(), SETTINGS, describe_machine(), vulkan.environment())
         try:
             self._common = fingerprint((parts, surroundings))

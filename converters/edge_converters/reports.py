@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edge_contracts.manifest import Figure
 from edge_converters.guard import Guard, Judgement, Verdict
+from edge_converters.layers import LayerError
 from edge_converters.making import PassStep
 from edge_converters.memory import Memory
 from edge_converters.recipes import Recipe
+from edge_converters.robustness.findings import Robustness
 from edge_converters.timings import Comparison, Latency
 
 if TYPE_CHECKING:
@@ -69,6 +71,10 @@ class ProfileReport:
     """What each pass left; the first is the float file before them."""
     test: Judgement | None = None
     """Of the test split, if there is one: no choice and no verdict rests on it."""
+    layers: tuple[LayerError, ...] = ()
+    """From input to output, those that both models have."""
+    robustness: Robustness | None = None
+    """None where it was not asked for."""
     from_cache: str | None = None
     """When it was made and measured, in UTC, if it was not made anew."""
 

@@ -19,6 +19,7 @@ class Task(StrEnum):
     DESCRIBE_ONNX = "describe-onnx"
     PREPARE_ONNX = "prepare-onnx"
     RUN_ONNX_SOURCE = "run-onnx-source"
+    STEP_AGAINST_SOURCE = "step-against-source"
     ONNX_TO_TENSORFLOW = "onnx-to-tensorflow"
     MAKE_ONNX = "make-onnx"
     TRANSFORM = "transform"
@@ -26,6 +27,8 @@ class Task(StrEnum):
     INSPECT_TFLITE = "inspect-tflite"
     INSPECT_ONNX = "inspect-onnx"
     READ_TFLITE_GRAPH = "read-tflite-graph"
+    COMPARE_TFLITE_LAYERS = "compare-tflite-layers"
+    COMPARE_ONNX_LAYERS = "compare-onnx-layers"
     RUN_LITERT = "run-litert"
     RUN_LITERT_GPU = "run-litert-gpu"
     RUN_ONNXRUNTIME = "run-onnxruntime"
@@ -64,6 +67,7 @@ TASKS: Final[dict[Task, Implementation]] = {
     Task.DESCRIBE_ONNX: _at("onnx_source.describe"),
     Task.PREPARE_ONNX: _at("onnx_source.prepare"),
     Task.RUN_ONNX_SOURCE: _at("onnxruntime_engine.run_source"),
+    Task.STEP_AGAINST_SOURCE: _at("tensorflow_gradients.attack"),
     Task.ONNX_TO_TENSORFLOW: _at("onnx_import.to_saved_model"),
     Task.MAKE_ONNX: _at("onnx_variant.make"),
     Task.TRANSFORM: _at("transformation.transform"),
@@ -71,6 +75,8 @@ TASKS: Final[dict[Task, Implementation]] = {
     Task.INSPECT_TFLITE: _at("tflite_inspection.inspect"),
     Task.INSPECT_ONNX: _at("onnx_inspection.inspect"),
     Task.READ_TFLITE_GRAPH: _at("tflite_graph.read"),
+    Task.COMPARE_TFLITE_LAYERS: _at("tflite_layers_compared.compare_files"),
+    Task.COMPARE_ONNX_LAYERS: _at("onnx_layers_compared.compare_files"),
     Task.RUN_LITERT: _at("litert_engine.run"),
     Task.RUN_LITERT_GPU: _at("litert_gpu_engine.run"),
     Task.RUN_ONNXRUNTIME: _at("onnxruntime_engine.run"),

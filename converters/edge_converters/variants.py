@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from edge_contracts.manifest import Variant
 from edge_converters import explanations
+from edge_converters.closer_look import look_closer
 from edge_converters.decisions import judge_split
 from edge_converters.drafts import TRIAL_SAMPLES, Draft, Workshop, make_draft
 from edge_converters.errors import CheckFailed, NotConvertible
@@ -56,7 +57,7 @@ def make_variant(profile: Profile, shop: Workshop) -> Made:
     judgement = _judged(draft.real, shop.data.decision_rows, shop)
     verdict = verdict_of(judgement.verdict, step.gentler)
     tried[step.recipe] = _Tried(_decided(tried[step.recipe].candidate, judgement, shop), draft)
-    report = replace(_report(profile, verdict, tried, step.recipe, shop), test=_tested(profile, draft, shop))
+    report = _told(profile, draft, _report(profile, verdict, tried, step.recipe, shop), shop)
     return _finished(profile, draft, judgement, report, shop) if verdict is Verdict.PASS else Made(report)
 
 
@@ -88,6 +89,20 @@ def _judged(real: dict[str, Array], rows: npt.NDArray[np.intp], shop: Workshop) 
 
 def _tested(profile: Profile, draft: Draft, shop: Workshop) -> Judgement | None:
     return None if shop.test is None else shop.test.judge(draft.file, profile.threads, shop.guard, shop.worker)
+
+
+def _told(profile: Profile, draft: Draft, report: ProfileReport, shop: Workshop) -> ProfileReport:
+    """With what is known of a judged variant, shipped or not."""
+    look = look_closer(profile, draft, shop)
+    return replace(
+        report,
+        test=_tested(profile, draft, shop),
+        float_bytes=shop.floats.files[profile.format].size,
+        recipe=draft.recipe,
+        steps=draft.steps,
+        layers=look.layers,
+        robustness=look.robustness,
+    )
 
 
 def _decided(candidate: Candidate, judgement: Judgement, shop: Workshop) -> Candidate:
@@ -126,13 +141,10 @@ def _finished(profile: Profile, draft: Draft, judgement: Judgement, report: Prof
         report,
         variant=variant.name,
         target=draft.trial.sentence,
-        float_bytes=base.size,
         latency=timing.variant if timing else None,
         float_latency=timing.base if timing else None,
         comparison=timing.comparison if timing else None,
         figures=figures,
-        recipe=draft.recipe,
-        steps=draft.steps,
     )
     return Made(report, variant, files)
 

@@ -35,13 +35,13 @@ class _Model:
 
 def describe(source: str, kind: str) -> dict[str, Any]:
     """The input's name and shape (batch first, None where free)."""
-    model = _load(source, kind)
+    model = load(source, kind)
     return {"input": model.input_name, "shape": model.shape}
 
 
 def prepare(source: str, kind: str, saved_model: str) -> dict[str, Any]:
     """Write the canonical SavedModel."""
-    model = _load(source, kind)
+    model = load(source, kind)
     spec = tf.TensorSpec((1, *model.shape[1:]), tf.float32, name=model.input_name)
     concrete = tf.function(model.call, input_signature=[spec]).get_concrete_function()
     # frozen, because variables of Keras 3 are not followed into the SavedModel: the file would hold no weights
@@ -56,7 +56,7 @@ def prepare(source: str, kind: str, saved_model: str) -> dict[str, Any]:
 
 def run_source(source: str, kind: str, inputs: dict[str, str], answers: str) -> dict[str, Any]:
     """The source's own answers to each array of `inputs` (name -> .npy), as an .npz with `<array>/<output>`."""
-    model = _load(source, kind)
+    model = load(source, kind)
     arrays = {name: _run(model, np.load(path)) for name, path in inputs.items()}
     save_arrays(answers, {f"{name}/{key}": value for name, got in arrays.items() for key, value in got.items()})
     return {"outputs": list(next(iter(arrays.values())))}
@@ -70,7 +70,8 @@ def _run(model: _Model, x: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.
 
 
 @cache
-def _load(source: str, kind: str) -> _Model:
+def load(source: str, kind: str) -> _Model:
+    """The model as one function; loaded once."""
     model = _saved_model(source) if kind == "saved-model" else _keras(source)
     if any(side is None for side in model.shape[1:]):
         raise NotConvertible(

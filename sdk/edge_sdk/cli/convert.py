@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from edge_sdk.cli import options, screen
+from edge_sdk.cli import conversion_shown, options, screen
 
 if TYPE_CHECKING:
-    from edge_converters.reports import Candidate, Conversion, ProfileReport
+    from edge_converters.robustness.checkup import Extent
 
 EXIT_CODES: Final = {"pass": 0, "fail": 1, "undecidable": 8, "unreachable": 9}
 """By verdict; an unusable model, file or argument ends with 3."""
@@ -53,6 +52,16 @@ def convert(
     scale: Annotated[float, typer.Option(help="See --offset.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Of the random inputs in the parity check.")] = 0,
     latency: Annotated[bool, typer.Option(help="Time variants beside the float model: some seconds each.")] = True,
+    robustness: Annotated[
+        bool, typer.Option(help="Try each judged variant on worse inputs beside its float model: up to minutes each.")
+    ] = False,
+    input_kind: Annotated[
+        str | None,
+        typer.Option(help="For --robustness: image, spectrogram or vector. Else: told from the input's shape."),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="HTML file for the report, whatever the verdict. A bundle always holds one.")
+    ] = None,
     cache: Annotated[
         bool, typer.Option(help="Take what was made before of the same inputs. EDGE_SDK_CACHE names the folder.")
     ] = True,
@@ -99,6 +108,8 @@ def convert(
             costs=None if costs is None else read_costs(costs),
             seed=seed,
             latency=latency,
+            robustness=_extent(input_kind) if robustness else None,
+            page=report,
             cache=Cache(default_folder()) if cache else None,
             on_step=lambda what, done, total: bars.update(bar, description=what, completed=done, total=total),
         )
@@ -107,13 +118,23 @@ def convert(
 
         screen.show_json(plain(outcome))
     else:
-        _show(outcome)
+        conversion_shown.show(outcome, report)
     raise typer.Exit(EXIT_CODES[outcome.verdict])
 
 
 def _name_of(source: Path) -> str:
     kept = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in source.stem.lower())
     return kept.strip("-") or "model"
+
+
+def _extent(kind: str | None) -> Extent:
+    from edge_converters.errors import BadInput
+    from edge_converters.robustness.checkup import Extent
+    from edge_converters.robustness.corruptions import InputKind
+
+    if kind is not None and kind not in {*InputKind}:
+        raise BadInput(f"there is no kind of input {kind!r}", f"There are {', '.join(InputKind)}.")
+    return Extent(None if kind is None else InputKind(kind))
 
 
 def _labels(path: Path | None) -> tuple[str, ...]:
@@ -125,87 +146,3 @@ def _labels(path: Path | None) -> tuple[str, ...]:
         return tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} is not a readable text file", "Write one class name a line, in UTF-8.") from error
-
-
-def _show(outcome: Conversion) -> None:
-    from edge_converters.memory import describe
-
-    screen.show_table(
-        f"{outcome.source}: {outcome.metric} on {outcome.samples['decision']} samples",
-        ("profile", "verdict", "scheme", "before", "after", "drop (95 %)", "size", "latency p50", "float"),
-        [_row(report, outcome.error) for report in outcome.reports],
-        "",
-    )
-    for remark in outcome.remarks:
-        print(f"Data: {remark}")
-    for report in outcome.reports:
-        for sentence in (*_remarks(report), *_judged(report, outcome)):
-            print(sentence)
-    print("Latency beside the float model, in turns. `-`: not measured, or not measurable here.")
-    if outcome.memory is not None:
-        print(f"Memory: {describe(outcome.memory)}")
-    if outcome.bundle is None:
-        screen.say("No bundle was written: every profile has to pass. Leave a failing one out, or see the words above.")
-    else:
-        print(f"Bundle: {outcome.bundle}")
-        screen.say(f"Next: edge-sdk publish {outcome.bundle}")
-
-
-def _row(report: ProfileReport, error: bool) -> tuple[str, ...]:
-    best = report.best
-    judged = best.judgement
-    form = ".4g" if error else ".2%"
-    return (
-        report.profile,
-        report.verdict,
-        best.scheme,
-        f"{judged.source:{form}}" if judged else "-",
-        f"{judged.variant:{form}}" if judged else "-",
-        f"{judged.drop * 100:+.2f} (<= {judged.upper_bound * 100:.2f})" if judged else "-",
-        _size(best, report),
-        f"{report.latency.p50:.3g} ms" if report.latency else "-",
-        f"{report.float_latency.p50:.3g} ms" if report.float_latency else "-",
-    )
-
-
-def _size(best: Candidate, report: ProfileReport) -> str:
-    if best.size_bytes is None:
-        return "-"
-    before = f" of {report.float_bytes / 1024:.0f}" if report.float_bytes else ""
-    return f"{best.size_bytes / 1024:.0f}{before} KiB"
-
-
-def _remarks(report: ProfileReport) -> Iterable[str]:
-    """How the variant ran, or why there is none and what to do; then what each scheme said that was not taken."""
-    best = report.best
-    if report.variant is not None:
-        yield f"{report.profile}: {report.target}"
-        yield from _timing(report)
-    else:
-        yield f"{report.profile}: {report.verdict}: {best.scheme}: {best.sentence}. {report.hint}"
-    for other in report.candidates:
-        if other.scheme != best.scheme:
-            yield f"{report.profile}: {other.scheme} not taken: {other.sentence}. {other.hint}".rstrip()
-
-
-def _judged(report: ProfileReport, outcome: Conversion) -> Iterable[str]:
-    """What is to be said of slices, and of the test split."""
-    from edge_converters.explanations import slices, tested
-
-    judged = report.best.judgement
-    if judged is not None and not judged.failed_slices and (said := slices(judged, outcome.guard)):
-        yield f"{report.profile}: {said}"
-    if report.test is not None:
-        yield f"{report.profile}: {tested(report.test, outcome.guard, outcome.error)}"
-
-
-def _timing(report: ProfileReport) -> Iterable[str]:
-    """What the latencies say and where they were measured, and whether all this was found in the cache."""
-    from edge_converters.timings import describe
-
-    figures = report.figures or {}
-    if report.latency is not None:
-        said = describe(report.comparison) if report.comparison else "something in software stands for the target"
-        yield f"{report.profile}: {said}. Measured on: {figures['latency_p50'].source}"
-    if report.from_cache is not None:
-        yield f"{report.profile}: from cache, made and measured at {report.from_cache}"

@@ -1,0 +1,1 @@
+"""A conversion's report as one HTML page that needs nothing else."""
