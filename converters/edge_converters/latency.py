@@ -39,7 +39,7 @@ from edge_profiles.profile import Profile
 PROCESSES: Final = 4
 """Of each side. With fewer, an unlucky memory layout is taken for a difference: see `timings.compare`."""
 TURNS: Final = 8
-BLOCK_SECONDS: Final = 0.015
+BLOCK_SECONDS: Final = 0.01
 WARM_UP_SECONDS: Final = 0.7
 """The longest that is waited for flat times."""
 MOST_SECONDS: Final = 2.5
@@ -110,7 +110,7 @@ class Stopwatch:
         count = 1 if stand_in else PROCESSES
         floats = self._side(Subject(base_task, base, base_inputs, profile.threads, environment), count)
         with _Side(Subject(task, variant, inputs, profile.threads, environment), count) as side:
-            warm_up([side, floats])
+            warm_up([side])
             ours, theirs = in_turns([side, floats])
         medians, base_medians = block_medians(ours), block_medians(theirs)
         floats.seen.append(base_medians)

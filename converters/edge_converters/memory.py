@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from edge_converters.processes import peak_bytes, resident_bytes
+from edge_converters.processes import forget_peak, peak_bytes, resident_bytes
 
-ALLOWED: Final = 3
-"""Times the float model's size, beside the libraries, that a conversion may hold."""
 HOW: Final = (
     "the peaks of resident memory (VmHWM) of the processes alive at once, this one included, added up; they need not "
     "fall together, and shared pages count in each"
@@ -29,13 +27,8 @@ class Memory:
 
     @property
     def work(self) -> int:
-        """What models, samples and the libraries' own buffers took."""
+        """What models, samples and the libraries' own buffers took; `benchmarks/conversion_memory.py` parts them."""
         return self.peak - self.libraries
-
-    @property
-    def within(self) -> bool:
-        """Whether the work stayed within three times the float model; a small one is outweighed by any buffer."""
-        return self.float_bytes is None or self.work <= ALLOWED * self.float_bytes
 
 
 def describe(memory: Memory) -> str:
@@ -43,10 +36,7 @@ def describe(memory: Memory) -> str:
     said = f"{_mebibytes(memory.peak)} at most, of which {_mebibytes(memory.libraries)} the imported libraries"
     if memory.float_bytes is None:
         return said
-    times, bound = memory.work / memory.float_bytes, "within" if memory.within else "over"
-    return (
-        f"{said}; the rest is {times:.1f} times the float model's {_mebibytes(memory.float_bytes)} ({bound} {ALLOWED})"
-    )
+    return f"{said}; the float model has {_mebibytes(memory.float_bytes)}"
 
 
 def _mebibytes(count: int) -> str:
@@ -57,6 +47,7 @@ class Meter:
     """Follows the peaks of children while they live. Made when a conversion begins."""
 
     def __init__(self) -> None:
+        forget_peak()
         self._before = resident_bytes()
         self._alive: dict[int, tuple[int, int]] = {}
         self._peak = (peak_bytes(), self._before)

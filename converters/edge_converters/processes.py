@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 _STATUS: Final = Path("/proc/self/status")
+_CLEAR: Final = Path("/proc/self/clear_refs")
 
 
 def peak_bytes() -> int:
@@ -16,6 +18,12 @@ def peak_bytes() -> int:
     Not getrusage where there is better: its figure starts with what the parent held when it started the child.
     """
     return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT
+
+
+def forget_peak() -> None:
+    """Let the peak begin anew with what is resident now, where the kernel does that (proc(5), clear_refs)."""
+    with suppress(OSError):
+        _CLEAR.write_text("5")
 
 
 def resident_bytes() -> int:

@@ -6,7 +6,6 @@ are no longer inputs, shapes inferred.
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,22 +30,24 @@ def describe(source: str, kind: str) -> dict[str, Any]:
 
 def prepare(source: str, canonical: str) -> dict[str, Any]:
     """Write the canonical graph; returns its operators."""
-    model = onnx.ModelProto()
-    model.CopyFrom(_load(source))
+    model = _load(source)
     entry = _entry(model)
     _drop_weights_from_inputs(model, entry.name)
     _fix_batch(entry)
     if _opset(model) < OPSET:
         model = _upgraded(model)
     model.ir_version = max(model.ir_version, IR_VERSION)
-    _fold(model, canonical)
-    folded = onnx.shape_inference.infer_shapes(onnx.load(canonical))
+    unfolded = Path(canonical).with_suffix(".unfolded.onnx")
+    onnx.save(model, unfolded)
+    del model, entry  # one copy of the weights less while ONNX Runtime holds its own
+    _fold(unfolded, canonical)
+    onnx.shape_inference.infer_shapes_path(canonical, canonical)
+    folded = onnx.load(canonical)
     _drop_unused_domains(folded)
     onnx.save(folded, canonical)
     return {"operators": sorted({node.op_type for node in folded.graph.node})}
 
 
-@cache
 def _load(source: str) -> onnx.ModelProto:
     try:
         model = onnx.load(source)
@@ -116,15 +117,13 @@ def _upgraded(model: onnx.ModelProto) -> onnx.ModelProto:
         ) from error
 
 
-def _fold(model: onnx.ModelProto, canonical: str) -> None:
-    upgraded = Path(canonical).with_suffix(".unfolded.onnx")
-    onnx.save(model, upgraded)
+def _fold(unfolded: Path, canonical: str) -> None:
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = canonical
     options.log_severity_level = 3
-    ort.InferenceSession(upgraded, options, providers=["CPUExecutionProvider"])
-    upgraded.unlink()
+    ort.InferenceSession(unfolded, options, providers=["CPUExecutionProvider"])
+    unfolded.unlink()
 
 
 def _drop_unused_domains(model: onnx.ModelProto) -> None:

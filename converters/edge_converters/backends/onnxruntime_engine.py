@@ -19,14 +19,19 @@ def run(model: str, inputs: str, outputs: str, threads: int) -> dict[str, Any]:
 def measure(model: str, inputs: str, threads: int, seconds: float) -> dict[str, Any]:
     """One block of latencies; the session stays warm between blocks."""
     pin(threads)
-    return time_block(_session(model, threads), inputs, seconds)
+    return time_block(_warm(model, threads), inputs, seconds)
+
+
+@cache
+def _warm(model: str, threads: int) -> Infer:
+    return _session(model, threads)
 
 
 def run_source(source: str, kind: str, inputs: dict[str, str], answers: str) -> dict[str, Any]:
     """The source's own answers to each array of `inputs` (name -> .npy), as an .npz with `<array>/<output>`."""
     del kind
-    infer = _session(source, 1)
-    names = [output.name for output in _open(source, 1).get_outputs()]
+    session = _open(source, 1)
+    infer, names = _infer(session), [output.name for output in session.get_outputs()]
     got: dict[str, Array] = {}
     for name, path in inputs.items():
         rows = [infer(sample[None]) for sample in np.load(path)]
@@ -35,7 +40,6 @@ def run_source(source: str, kind: str, inputs: dict[str, str], answers: str) -> 
     return {"outputs": names}
 
 
-@cache
 def _open(model: str, threads: int) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -44,8 +48,10 @@ def _open(model: str, threads: int) -> Any:
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-@cache
 def _session(model: str, threads: int) -> Infer:
-    session = _open(model, threads)
+    return _infer(_open(model, threads))
+
+
+def _infer(session: Any) -> Infer:
     (entry,) = (node.name for node in session.get_inputs())
     return lambda sample: session.run(None, {entry: sample})

@@ -1,0 +1,139 @@
+"""How long `edge-sdk convert` takes beside the raw converters, anew and from the cache: whole processes, in turns.
+
+The raw converter only makes the file. `edge-sdk convert` also reads and checks the data, proves the float conversion,
+runs the variant on all evaluation samples, judges it and writes a bundle; and unless it is told not to, it times the
+variant beside the float model. Library imports are counted on both sides; `less imports` takes the time of importing
+the raw converter's library, measured in the same turn, away from both.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from _models import KEYWORD_INPUT, keyword_data, keyword_model, profile_with
+
+from edge_contracts.ids import ModelName
+from edge_converters.conversion import convert
+from edge_converters.datasets import Data
+
+TURNS = 5
+EDGE_SDK = ("-c", "from edge_sdk.cli import main; main()")
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "ORT_DISABLE_TELEMETRY": "1", "PYTHONWARNINGS": "ignore"}
+
+RAW_TFLITE = """
+import sys, numpy, tensorflow as tf
+source, samples, output = sys.argv[1:]
+rows = numpy.load(samples)
+converter = tf.lite.TFLiteConverter.from_saved_model(source)
+converter.optimizations = [tf.lite.Optimize.DEFAULT]
+converter.representative_dataset = lambda: ([row[None]] for row in rows)
+converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+converter.inference_input_type = converter.inference_output_type = tf.int8
+open(output, "wb").write(converter.convert())
+"""
+RAW_ONNX = """
+import sys, numpy, onnx
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+source, samples, output = sys.argv[1:]
+class Rows(CalibrationDataReader):
+    def __init__(self):
+        entry = onnx.load(source).graph.input[0].name
+        self.rows = iter([{entry: row[None]} for row in numpy.load(samples)])
+    def get_next(self):
+        return next(self.rows, None)
+quantize_static(source, output, Rows(), quant_format=QuantFormat.QDQ, activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8, per_channel=True)
+"""
+
+
+@dataclass(frozen=True)
+class Route:
+    """A raw converter, and the profile of the same scheme."""
+
+    title: str
+    source: Path
+    raw: str
+    imports: str
+    profile: str
+
+
+def taken(arguments: list[str], cache: Path) -> float:
+    """Seconds of a fresh process; ends the script where it fails."""
+    environment = {**os.environ, **QUIET, "EDGE_SDK_CACHE": str(cache)}
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
+    seconds = time.monotonic() - start
+    if done.returncode:
+        sys.exit(done.stderr[-2000:])
+    return seconds
+
+
+def turn(route: Route, files: dict[str, Path], folder: Path) -> dict[str, float]:
+    """Each way once."""
+    cache = Path(tempfile.mkdtemp(dir=folder))
+    data = ["--calibration", str(files["calibration"]), "--evaluation", str(files["evaluation"])]
+    inputs = ["--offset", str(KEYWORD_INPUT.offset), "--scale", str(KEYWORD_INPUT.scale)]
+    ours = [*EDGE_SDK, "convert", str(route.source), "--profile", route.profile, *data, *inputs, "--max-drop", "1"]
+    ours += ["--output", str(folder / "bundle")]
+    return {
+        "imports": taken(["-c", route.imports], cache),
+        "raw": taken(["-c", route.raw, str(route.source), str(files["samples"]), str(folder / "raw")], cache),
+        "without timing": taken([*ours, "--no-cache", "--no-latency"], cache),
+        "with timing": taken(ours, cache),
+        "from cache": taken(ours, cache),
+    }
+
+
+def show(route: Route, turns: list[dict[str, float]]) -> None:
+    """Medians, and the least and most of the ratios of each turn."""
+    print(f"{route.title}, {len(turns)} turns")
+    for way in turns[0]:
+        seconds = [each[way] for each in turns]
+        print(f"  {way:15} {np.median(seconds):6.2f} s  ({min(seconds):.2f} .. {max(seconds):.2f})")
+    for way in ("without timing", "with timing"):
+        ratios = [each[way] / each["raw"] for each in turns]
+        print(f"  {way} / raw: {np.median(ratios):.2f}  ({min(ratios):.2f} .. {max(ratios):.2f})")
+        less = [(each[way] - each["imports"]) / (each["raw"] - each["imports"]) for each in turns]
+        print(f"    less imports: {np.median(less):.2f}  ({min(less):.2f} .. {max(less):.2f})")
+    faster = [each["with timing"] / each["from cache"] for each in turns]
+    print(f"  from cache: {np.median(faster):.1f} x faster  ({min(faster):.1f} .. {max(faster):.1f})")
+
+
+def save(data: Data, folder: Path) -> dict[str, Path]:
+    """The data as the command takes it, and the calibration as the raw converters do."""
+    files = {name: folder / f"{name}.npz" for name in ("calibration", "evaluation")}
+    np.savez(files["calibration"], x=data.calibration.x)
+    assert data.evaluation.y is not None
+    np.savez(files["evaluation"], x=data.evaluation.x, y=data.evaluation.y)
+    np.save(folder / "samples.npy", data.model_input(data.calibration.x))
+    return {**files, "samples": folder / "samples.npy"}
+
+
+def float_onnx(data: Data, folder: Path) -> Path:
+    """The keyword model as an ONNX source."""
+    profile = profile_with("x86-64-vnni", "fp32", folder)
+    convert(keyword_model(), [profile], data, output=folder / "onnx", model=ModelName("keywords"), latency=False)
+    (path,) = (folder / "onnx").rglob("model.onnx")
+    return path
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as place:
+        folder, data = Path(place), keyword_data()
+        files, source = save(data, folder), float_onnx(data, folder)
+        for route in (
+            Route("SavedModel -> TFLite int8", keyword_model(), RAW_TFLITE, "import tensorflow", "rpi4-litert"),
+            Route("ONNX -> QDQ u8s8", source, RAW_ONNX, "import onnxruntime.quantization", "x86-64-vnni"),
+        ):
+            show(route, [turn(route, files, folder) for _ in range(TURNS)])
+
+
+if __name__ == "__main__":
+    main()
