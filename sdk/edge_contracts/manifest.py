@@ -139,7 +139,8 @@ class Accuracy(Wire):
     variant_value: float
     n: Count
     drop_upper_bound: float
-    """One-sided 95 % bound of the paired difference source minus variant."""
+    """One-sided 95 % bound of the paired difference source minus variant; of an error (RMSE), of its rise as a share of
+    the source's."""
 
 
 class Tolerance(Wire):
