@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge_contracts.ids import Digest
+from edge_converters.errors import NotConvertible
 from edge_converters.recipes import CANONICALISE, Call, Ranges, Recipe
 from edge_converters.tasks import Task
 from edge_converters.workers import Answer, Worker
@@ -26,6 +27,8 @@ class PassStep:
     zeros: int
     channels: int
     layers: int
+    multiplications: int = 0
+    """Of the weighted layers, for one sample."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def make_file(
     Raises:
         NotConvertible: the model does not reach the scheme, or a pass does not fit it.
     """
-    floats = _transformed(canonical, kind, recipe.passes, material, worker) if recipe.passes else Made(canonical)
+    floats = edit(canonical, kind, recipe.passes, material, worker)
     # a TFLite file is the same for every accelerator
     told = (
         {"model": str(floats.path)} if kind == "tflite" else {"canonical": str(floats.path), "accelerator": accelerator}
@@ -74,21 +77,32 @@ def make_file(
     return Made(path, floats.steps)
 
 
+def edit(path: Path, kind: Format, passes: Sequence[Call], material: Material, worker: Worker) -> Made:
+    """The float file after `passes`, one after the other: recipes that begin alike share the work.
+
+    Raises:
+        NotConvertible: a pass does not fit the model.
+    """
+    made = Made(path)
+    for each in passes:
+        after = _transformed(made.path, kind, (each,), material, worker)
+        made = Made(after.path, (*made.steps, *after.steps[1:]) if made.steps else after.steps)
+    return made
+
+
 def _transformed(path: Path, kind: Format, passes: Sequence[Call], material: Material, worker: Worker) -> Made:
     plain = [{"name": call.name, **dict(call.parameters)} for call in passes]
     output = path.with_name(f"{path.stem}-{_short(plain)}.{kind}")
-    notes = output.with_suffix(".json")
+    notes, refusal = output.with_suffix(".json"), output.with_suffix(".refused.json")
+    if refusal.exists():
+        raise NotConvertible(*json.loads(refusal.read_text()))
     if not output.exists():
-        answer = _write(
-            output,
-            worker,
-            Task.TRANSFORM,
-            model=str(path),
-            format=kind,
-            passes=plain,
-            calibration=str(material.calibration),
-            seed=material.seed,
-        )
+        asked = {"calibration": str(material.calibration), "seed": material.seed}
+        try:
+            answer = _write(output, worker, Task.TRANSFORM, model=str(path), format=kind, passes=plain, **asked)
+        except NotConvertible as error:
+            refusal.write_text(json.dumps([str(error), error.hint]))
+            raise
         notes.write_text(json.dumps(answer["steps"]))
     return Made(output, tuple(PassStep(**step) for step in json.loads(notes.read_text())))
 

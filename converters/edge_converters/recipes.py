@@ -67,6 +67,10 @@ CANONICALISE: Final = (Call("fold-batch-normalisation"), Call("remove-dead-chann
 
 QUANTISED: Final = frozenset({Scheme.INT8, Scheme.INT16X8, Scheme.QDQ_U8S8, Scheme.QDQ_S8S8, Scheme.QDQ_U16S8})
 """Schemes with stored activations."""
+CALIBRATED: Final = frozenset({Scheme.INT8, Scheme.INT16X8, Scheme.QDQ_U8S8, Scheme.QDQ_S8S8})
+"""Schemes whose ranges can be chosen."""
+MIXABLE: Final = frozenset({Scheme.INT8, Scheme.QDQ_U8S8, Scheme.QDQ_S8S8})
+"""Schemes that can keep layers in float, on a target that has float kernels beside the others."""
 
 EQUALISE: Final = Call("equalise")
 ROUND: Final = Call("round-weights")

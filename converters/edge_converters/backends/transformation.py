@@ -9,8 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from edge_converters.errors import NotConvertible
 from edge_converters.networks import Evidence, Network, Run
 from edge_converters.passes.ranges import choose_ranges
+from edge_converters.passes.structured_pruning import multiplications
 from edge_converters.passes.table import PASSES
 
 
@@ -29,6 +31,9 @@ def transform(
     """Write the edited file to `output`; returns for each pass what it left, in weights, zeros and channels.
 
     `passes` are names with parameters; `calibration` is an .npy of float inputs.
+
+    Raises:
+        NotConvertible: a pass cannot do what its parameters ask of this model.
     """
     dialect = _DIALECTS[format]()
     content = Path(model).read_bytes()
@@ -37,7 +42,12 @@ def transform(
     steps = [_tally("source", network)]
     for call in passes:
         parameters = {name.replace("-", "_"): value for name, value in call.items() if name != "name"}
-        network = PASSES[call["name"]].function(network, evidence, **parameters)
+        try:
+            network = PASSES[call["name"]].function(network, evidence, **parameters)
+        except ValueError as error:  # how passes say that they are asked too much
+            raise NotConvertible(
+                f"{_named(call)} is not possible for this model: {error}", "Ask for less of it, or leave it out."
+            ) from error
         steps.append(_tally(call["name"], network))
     Path(output).write_bytes(dialect.write(content, network))
     return {"steps": steps}
@@ -59,7 +69,13 @@ def _tally(name: str, network: Network) -> dict[str, Any]:
         "zeros": int(sum((layer.weight == 0).sum() for layer in layers)),
         "channels": int(sum(len(layer.weight) for layer in layers)),
         "layers": len(network.layers),
+        "multiplications": multiplications(network),
     }
+
+
+def _named(call: dict[str, Any]) -> str:
+    given = ", ".join(f"{name} {value}" for name, value in call.items() if name != "name")
+    return f"{call['name']} ({given})" if given else str(call["name"])
 
 
 def _onnx() -> _Dialect:
