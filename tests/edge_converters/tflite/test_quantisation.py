@@ -18,6 +18,8 @@ from edge_converters.backends.tflite_compaction import compact, with_names_of
 from edge_converters.backends.tflite_granularity import noise_ratio
 from edge_converters.backends.tflite_weights import LARGEST, SMALLEST_RANGE, by_channel
 from edge_converters.errors import NotConvertible
+from edge_converters.networks import Evidence
+from edge_converters.passes.dead_channels import remove_dead_channels
 from edge_converters.tasks import Task
 from edge_converters.workers import Worker
 from tests.edge_converters.tflite.conftest import SCHEMES, SOURCES, Model, answers, stored
@@ -151,6 +153,18 @@ def test_one_can_look_inside_a_variant_by_the_names_of_its_float_file(models, ma
         assert min(like, key=lambda other: np.abs(seen[name] - truth[other]).mean()) == name
     with pytest.raises(ValueError, match="not made from this float file"):
         with_names_of(models["machine"].content, opened)
+
+
+@pytest.mark.slow
+def test_the_person_model_without_its_dead_channels_is_small_and_answers_the_same(models, make):
+    model = models["person"]
+    network = tflite_network.read(model.content)
+    evidence = Evidence(model.samples[:12], tflite_network.runner(model.content))
+    lean = tflite_network.write(model.content, remove_dead_channels(network, evidence))
+
+    held_back = model.samples[12:16]
+    np.testing.assert_allclose(answers(lean, held_back), answers(model.content, held_back), atol=1e-5)
+    assert len(make(model, "int8", content=lean)) <= 110_000 < len(make(model, "int8"))
 
 
 @pytest.mark.slow
