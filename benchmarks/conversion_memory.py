@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from conversion_time import RAW_ONNX, RAW_TFLITE
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_contracts.ids import ModelName
@@ -32,6 +33,13 @@ keras.utils.set_random_seed(0)
 stack = [keras.layers.Dense(width, activation="relu") for _ in range(layers)]
 keras.Sequential([keras.Input((width,)), *stack, keras.layers.Dense(4, activation="softmax")]).save(path)
 """
+
+
+RAW_KERAS = RAW_TFLITE.replace(
+    "converter = tf.lite.TFLiteConverter.from_saved_model(source)",
+    "import keras; converter = tf.lite.TFLiteConverter.from_keras_model(keras.models.load_model(source))",
+)
+TELL = "\nfrom edge_converters.processes import peak_bytes; print(peak_bytes())"
 
 
 def keras_model(width: int, folder: Path) -> Path:
@@ -70,21 +78,35 @@ def measured(source: Path, width: int, profile: str, output: Path) -> Memory:
     return outcome.memory
 
 
+def raw_peak(raw: str, source: Path, width: int) -> int:
+    """Bytes that the raw converter takes at most."""
+    rows = source.with_suffix(".npy")
+    np.save(rows, samples(width).calibration.x)
+    program = [sys.executable, "-c", raw + TELL, str(source), str(rows), str(source.with_suffix(".raw"))]
+    done = subprocess.run(program, check=True, capture_output=True, text=True)
+    return int(done.stdout.split()[-1])
+
+
 def main() -> None:
-    for title, make, profile in (
-        ("ONNX -> QDQ u8s8", onnx_model, "x86-64-vnni"),
-        ("Keras -> TFLite int8", keras_model, "rpi4-litert"),
+    for title, make, raw, profile in (
+        ("ONNX -> QDQ u8s8", onnx_model, RAW_ONNX, "x86-64-vnni"),
+        ("Keras -> TFLite int8", keras_model, RAW_KERAS, "rpi4-litert"),
     ):
         with tempfile.TemporaryDirectory() as place:
-            found = [
-                measured(make(width, Path(place)), width, profile, Path(place) / f"bundle-{width}") for width in WIDTHS
-            ]
-        empty = found[0]
+            sources = [make(width, Path(place)) for width in WIDTHS]
+            pairs = list(zip(sources, WIDTHS, strict=True))
+            found = [measured(source, width, profile, source.with_suffix(".bundle")) for source, width in pairs]
+            raws = [raw_peak(raw, source, width) for source, width in pairs]
+        empty, raw_empty = found[0], raws[0]
         print(f"{title}: an almost empty model takes {empty.peak / 1e6:.0f} MB (imports: {empty.libraries / 1e6:.0f})")
-        for memory in found[1:]:
-            assert memory.float_bytes is not None
-            added = (memory.peak - empty.peak) / memory.float_bytes
-            print(f"  a float model of {memory.float_bytes / 1e6:.0f} MB adds {added:.2f} times its size")
+        print(f"  the raw converter {raw_empty / 1e6:.0f} MB")
+        for memory, peak in list(zip(found, raws, strict=True))[1:]:
+            size = memory.float_bytes
+            assert size is not None
+            print(
+                f"  a float model of {size / 1e6:.0f} MB adds {(memory.peak - empty.peak) / size:.1f} times its size; "
+                f"to the raw converter {(peak - raw_empty) / size:.1f} times"
+            )
 
 
 if __name__ == "__main__":

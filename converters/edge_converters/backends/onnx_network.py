@@ -112,10 +112,9 @@ def _written(model: onnx.ModelProto, network: Network) -> onnx.ModelProto:
 
 def runner(content: bytes) -> Run:
     """Runs edits of a graph in ONNX Runtime."""
-    model = onnx.ModelProto.FromString(content)
 
     def run(network: Network, names: Sequence[str], samples: Array) -> dict[str, Array]:
-        probed = _written(model, network)
+        probed = _written(onnx.ModelProto.FromString(content), network)  # not kept: it is a copy of all weights
         ends = {end.name for end in probed.graph.output}
         extra = [name for name in names if name not in ends and name not in network.inputs]
         probed.graph.output.extend(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in extra)

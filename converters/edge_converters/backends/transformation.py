@@ -37,7 +37,7 @@ def transform(
     """
     dialect = _DIALECTS[format]()
     content = Path(model).read_bytes()
-    network = dialect.read(content)
+    network = given = dialect.read(content)
     evidence = Evidence(np.load(calibration), dialect.runner(content), seed)
     steps = [_tally("source", network)]
     for call in passes:
@@ -49,7 +49,7 @@ def transform(
                 f"{_named(call)} is not possible for this model: {error}", "Ask for less of it, or leave it out."
             ) from error
         steps.append(_tally(call["name"], network))
-    Path(output).write_bytes(dialect.write(content, network))
+    Path(output).write_bytes(content if network is given else dialect.write(content, network))
     return {"steps": steps}
 
 
@@ -59,6 +59,12 @@ def find_ranges(model: str, format: str, calibration: str, seed: int) -> dict[st
     content = Path(model).read_bytes()
     evidence = Evidence(np.load(calibration), dialect.runner(content), seed)
     return {"ranges": {name: list(each) for name, each in choose_ranges(dialect.read(content), evidence).items()}}
+
+
+def list_layers(model: str, format: str) -> dict[str, Any]:
+    """The layers with weights of a float file, in order: name, the format's word, elements of the weight."""
+    layers = _DIALECTS[format]().read(Path(model).read_bytes()).weighted_layers
+    return {"layers": [{"name": each.name, "operator": each.operator, "weights": each.weight.size} for each in layers]}
 
 
 def _tally(name: str, network: Network) -> dict[str, Any]:
