@@ -45,6 +45,8 @@ class ModelFile:
     nodes: int
     weights: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Numbers of elements of the constant weights, by the type they are stored in, the largest first."""
+    activations: tuple[str, ...] = ()
+    """The types of stored values that operators with weights read."""
 
     @property
     def size(self) -> int:
@@ -73,6 +75,7 @@ def inspect_file(path: Path, kind: Format, output_names: tuple[str, ...], worker
         per_axis=found["per_axis"],
         nodes=found["nodes"],
         weights={kind: tuple(sizes) for kind, sizes in found["weights"].items()},
+        activations=tuple(found["activations"]),
     )
 
 

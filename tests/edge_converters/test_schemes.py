@@ -83,6 +83,19 @@ def test_dynamic_weights_without_stored_activations_are_not_int8(drafts):
         verify(drafts["rpi4-litert", Scheme.DYNAMIC].file, load("rpi4-litert"), Scheme.INT8)
 
 
+OTHER_ACTIVATIONS = [
+    ("x86-64-vnni", Scheme.QDQ_U8S8, Scheme.QDQ_S8S8, "INT8", "UINT8"),
+    ("x86-64-vnni", Scheme.QDQ_S8S8, Scheme.QDQ_U16S8, "UINT16", "INT8"),
+    ("rpi4-litert", Scheme.INT16X8, Scheme.INT8, "INT8", "INT16"),
+]
+
+
+@pytest.mark.parametrize(("board", "made", "asked", "wanted", "found"), OTHER_ACTIVATIONS)
+def test_weights_alone_do_not_make_a_scheme(drafts, board, made, asked, wanted, found):
+    with pytest.raises(CheckFailed, match=f"{asked} asks for activations in {wanted}, .* that read {found}"):
+        verify(drafts[board, made].file, load(board), asked)
+
+
 class _Rows(CalibrationDataReader):
     def __init__(self, entry: str, rows: np.ndarray) -> None:
         self._rows = iter([{entry: row[None]} for row in rows])

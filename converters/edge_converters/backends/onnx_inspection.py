@@ -17,16 +17,17 @@ WITH_CHANNELS = {"Conv"}
 def inspect(model: str) -> dict[str, Any]:
     """Inputs and outputs as `TensorSpec` fields, operators without Q/DQ, and what is quantised how.
 
-    `float_operators` are those with weights that compute on floats; `per_axis` the share of convolutions with a scale
-    for each channel; `weights` the numbers of elements of constant weights, by type, the largest first; `nodes` the
-    number of operators without Q/DQ.
+    `float_operators` are those with weights that compute on floats; `per_axis` the share of convolutions with stored
+    weights that have a scale for each channel; `weights` the numbers of elements of constant weights, by type, the
+    largest first; `activations` the types of stored values that operators with weights read; `nodes` the number of
+    operators without Q/DQ.
     """
     graph = onnx.load(model).graph
     constants = {weight.name: weight for weight in graph.initializer}
     written = {name: node for node in graph.node for name in node.output}
     work = [node for node in graph.node if node.op_type not in BORDERS]
     weighted = [node for node in work if node.op_type in WITH_WEIGHTS]
-    channels = [node for node in weighted if node.op_type in WITH_CHANNELS]
+    channels = [node for node in weighted if node.op_type in WITH_CHANNELS and _weight_is_stored(node, written)]
     return {
         "inputs": [_spec(graph, constants, entry) for entry in graph.input],
         "outputs": [_spec(graph, constants, end) for end in graph.output],
@@ -34,6 +35,7 @@ def inspect(model: str) -> dict[str, Any]:
         "float_operators": sorted({node.op_type for node in weighted if not _from_stored(node, written)}),
         "per_axis": _share([_has_axis(node, written, constants) for node in channels]),
         "weights": _by_type([weight for node in weighted if (weight := _weight(node, written, constants)) is not None]),
+        "activations": sorted({kind for node in weighted if (kind := _read_in(node, written, constants)) is not None}),
         "nodes": len(work),
     }
 
@@ -58,6 +60,19 @@ def _touches(node: onnx.NodeProto, name: str) -> bool:
 
 def _from_stored(node: onnx.NodeProto, written: dict[str, onnx.NodeProto]) -> bool:
     return all(name in written and written[name].op_type == "DequantizeLinear" for name in list(node.input)[:2] if name)
+
+
+def _read_in(node: onnx.NodeProto, written: dict[str, onnx.NodeProto], constants: dict[str, Any]) -> str | None:
+    """The type in which the operator's activations are stored before it; None if they are floats."""
+    source = written.get(node.input[0])
+    if source is None or source.op_type != "DequantizeLinear":
+        return None
+    zero = constants.get(source.input[2]) if len(source.input) > 2 else None
+    return TYPES[zero.data_type] if zero is not None else "UINT8"  # what ONNX takes where no zero point is given
+
+
+def _weight_is_stored(node: onnx.NodeProto, written: dict[str, onnx.NodeProto]) -> bool:
+    return node.input[1] in written and written[node.input[1]].op_type == "DequantizeLinear"
 
 
 def _has_axis(node: onnx.NodeProto, written: dict[str, onnx.NodeProto], constants: dict[str, onnx.TensorProto]) -> bool:

@@ -13,6 +13,8 @@ WITH_CHANNELS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3}
 STRUCTURAL = {"DELEGATE"}
 WITH_WEIGHTS = {*WITH_CHANNELS, "FULLY_CONNECTED", "TRANSPOSE_CONV"}
 """Operators whose second input holds the weights."""
+ACTIVATIONS = {"TRANSPOSE_CONV": 2}
+"""Where such an operator has its activations, if not first."""
 
 
 def inspect(model: str) -> dict[str, Any]:
@@ -20,7 +22,7 @@ def inspect(model: str) -> dict[str, Any]:
 
     `float_operators` are those that compute on floats; `per_axis` the share of convolutions with stored weights that
     have a scale for each channel; `weights` the numbers of elements of constant weights, by type, the largest first;
-    `nodes` the number of operators.
+    `activations` the types of stored values that operators with weights read; `nodes` the number of operators.
     """
     interpreter = Interpreter(
         model_path=model, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
@@ -38,6 +40,7 @@ def inspect(model: str) -> dict[str, Any]:
         "float_operators": sorted({op["op_name"] for op in operators if _computes_on_floats(op)}),
         "per_axis": sum(flags) / len(flags) if flags else 1.0,
         "weights": _by_type(weights),
+        "activations": sorted({kind for op in operators if (kind := _read_in(op, tensors)) is not None}),
         "nodes": len(operators),
     }
 
@@ -55,6 +58,14 @@ def _spec(detail: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _computes_on_floats(operator: dict[str, Any]) -> bool:
     return any(kind is np.float32 for kind in (*operator["operand_types"], *operator["result_types"]))
+
+
+def _read_in(operator: dict[str, Any], tensors: dict[int, dict[str, Any]]) -> str | None:
+    """The type in which the activations of an operator with weights are stored; None if they are floats."""
+    if operator["op_name"] not in WITH_WEIGHTS:
+        return None
+    kind = TYPES[np.dtype(tensors[operator["inputs"][ACTIVATIONS.get(operator["op_name"], 0)]]["dtype"]).name]
+    return None if kind in {"FP32", "FP16"} else kind
 
 
 def _has_axis(operator: dict[str, Any], tensors: dict[int, dict[str, Any]]) -> bool:
