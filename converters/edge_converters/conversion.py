@@ -20,7 +20,7 @@ from edge_converters.answers import count_answers
 from edge_converters.bundles import REPORT_FILE, VARIANTS_FOLDER, check_place, write_bundle
 from edge_converters.cache import Cache
 from edge_converters.costs import Costs
-from edge_converters.datasets import Data
+from edge_converters.datasets import Data, digest_of
 from edge_converters.drafts import Workshop
 from edge_converters.errors import BadInput, NotWritten
 from edge_converters.firmware import with_library
@@ -40,9 +40,11 @@ from edge_converters.provenance import code_digest, library_versions
 from edge_converters.record import RECORD_FILE, Inputs, Origin, Record, VariantRecord
 from edge_converters.reports import Candidate, Conversion, ProfileReport, as_json, worst
 from edge_converters.resemblance import compare
+from edge_converters.retraining import check_trainable, retrain
 from edge_converters.robustness.checkup import Checkup, Extent
 from edge_converters.sources import recognise
 from edge_converters.tasks import Task
+from edge_converters.training import Training
 from edge_converters.variants import Made, make_variant
 from edge_converters.workers import SETTINGS, Worker, observed
 from edge_profiles.profile import Profile
@@ -65,6 +67,7 @@ def convert(
     latency: bool = True,
     robustness: Extent | None = None,
     page: Path | None = None,
+    training: Training | None = None,
     cache: Cache | None = None,
     on_step: OnStep = silent,
 ) -> Conversion:
@@ -76,7 +79,8 @@ def convert(
     `metric` is a name in `measures.METRICS`, `top-2` and so on, or `file.py:function`; None: what fits the model.
     `climb` tells passes to do first and what the way to a good recipe may cost. With `robustness` each judged variant
     is tried on worse inputs beside its float model. The report for people is in the bundle and, whatever the verdict,
-    in the file `page` if it is given.
+    in the file `page` if it is given. With `training` a Keras source is trained first; what variants are compared with
+    stays the source as it was given.
 
     Raises:
         BadInput: source, data or arguments are not usable.
@@ -89,7 +93,10 @@ def convert(
     check_place(output)
     opened = recognise(source)
     _check(profiles)
-    job = Job(opened, data, guard, ask(metric, costs, labels), seed, latency, climb or Climb(), robustness)
+    if training is not None:
+        check_trainable(opened)
+        data = replace(data, digests=data.digests | {"training": digest_of(training.samples)})
+    job = Job(opened, data, guard, ask(metric, costs, labels), seed, latency, climb or Climb(), robustness, training)
     mismatch = compare(data.calibration.x, data.evaluation.x)
     if mismatch is not None and mismatch.gross:
         refused = _refused(job, profiles, mismatch.sentence)
@@ -99,7 +106,7 @@ def convert(
     found = {profile.name: shelf.find(profile) for profile in profiles}
     known: dict[str, Outcome] = {name: each for name, each in found.items() if each is not None}
     basis, missing = shelf.basis(), [profile for profile in profiles if profile.name not in known]
-    steps, meter = Steps(on_step, len(missing) + (2 if missing else 1)), Meter()
+    steps, meter = Steps(on_step, len(missing) + (2 if missing else 1) + bool(missing and training)), Meter()
     if basis is None or missing:
         with observed(_Watch(steps, meter)):
             basis, made = _work(job, missing, shelf, steps)
@@ -146,6 +153,10 @@ def _work(job: Job, profiles: Sequence[Profile], shelf: Shelf, steps: Steps) -> 
         floats = prepare(job.source, data, formats, folder, worker, job.seed)
         metric = metric_for(job.asked, floats.reference, data.evaluation, data.model_input(data.evaluation.x))
         basis = Basis(metric.name, metric.task, count_answers(metric, floats.reference), metric.error)
+        if job.training is not None:
+            steps.begin("training")
+            trained = retrain(job.source, job.training, data, floats, formats, folder, worker, job.seed)
+            floats, basis = trained.floats, replace(basis, lessons=trained.lessons)
         shelf.keep_basis(basis)
         test = hold_back(job.source, data, job.asked, folder, worker)
         watch = stopwatch if job.latency else None
@@ -179,10 +190,11 @@ def _conversion(
         guard=job.guard,
         source=job.source.path.name,
         parity={str(profile.format): each.parity for profile, each in zip(profiles, outcomes, strict=True)},
-        samples=job.data.counts,
+        samples=job.counts,
         measured_on=describe_machine(),
         memory=meter.read(max(sizes, default=None)),
         error=basis.error,
+        lessons=basis.lessons,
         remarks=() if mismatch is None else (f"{mismatch.sentence}.",),
     )
 
@@ -290,6 +302,7 @@ def _record(job: Job, outcome: Conversion, variants: Sequence[Variant], began: d
         began=began,
         steps=tuple(steps.taken),
         memory=outcome.memory,
+        lessons=outcome.lessons,
     )
 
 

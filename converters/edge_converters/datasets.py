@@ -28,6 +28,8 @@ RealArray = npt.NDArray[np.float32]
 RANKING_SHARE: Final = 0.3
 LEAST_EVALUATION: Final = 16
 """Below this there is nothing to decide and too little for golden samples."""
+LEAST_TRAINING: Final = 64
+"""Below this the part that training is stopped by says nothing."""
 MOST_CALIBRATION: Final = 256
 """More samples do not move a min-max range noticeably and cost time; the first by digest are taken."""
 SLICE: Final = "slice_"
@@ -145,6 +147,40 @@ def make_data(
     )
 
 
+def read_training(path: Path, data: Data) -> Samples:
+    """The training data of an `.npz` file: `x` and, unless the source's own answers are to be learnt, `y`.
+
+    Raises:
+        BadInput: as `make_training`; or not readable.
+    """
+    return make_training(_read(path), data, str(path))
+
+
+def make_training(samples: Samples, data: Data, name: str = "the training data") -> Samples:
+    """The same from arrays, in an order of its own.
+
+    Raises:
+        BadInput: an array of the wrong kind, too few samples, or one that is in the other `data` too.
+    """
+    _check(samples, name)
+    if samples.x.shape[1:] != data.calibration.x.shape[1:]:
+        shapes = f"{data.calibration.x.shape[1:]} in the calibration data and {samples.x.shape[1:]} in {name}"
+        raise BadInput(f"a sample is {shapes}", "Prepare both in the same way.")
+    if len(samples) < LEAST_TRAINING:
+        words = f"{name} holds {len(samples)} samples, at least {LEAST_TRAINING} are needed"
+        raise BadInput(words, "Give more, or leave training out.")
+    keys = _keys(samples.x)
+    others = {"the calibration data": data.calibration, "the evaluation data": data.evaluation}
+    for other, split in (others | ({} if data.test is None else {"the test data": data.test})).items():
+        _refuse_overlap(_keys(split.x), keys, (other, name))
+    return samples.take(np.argsort(np.array(keys)))
+
+
+def digest_of(samples: Samples) -> Digest:
+    """The digest of all inputs, whatever their order: as in `Data.digests`."""
+    return _digest(_keys(samples.x))
+
+
 def _read(path: Path) -> Samples:
     try:
         with path.open("rb") as file:
@@ -206,7 +242,7 @@ def _refuse_overlap(first: list[str], second: list[str], names: tuple[str, str])
     if both:
         raise BadInput(
             f"{len(both)} of {len(second)} samples of {names[1]} are also in {names[0]} (first: number {both[0]})",
-            "Take them out of one: a model is not judged by data that it was calibrated with or chosen by.",
+            "Take them out of one: a model is not judged by data that it was made with or chosen by.",
         )
 
 

@@ -26,6 +26,7 @@ from edge_converters.provenance import code_digest, library_versions
 from edge_converters.reports import ProfileReport
 from edge_converters.robustness.checkup import Extent
 from edge_converters.sources import Source
+from edge_converters.training import Lesson, Training
 from edge_converters.variants import Made
 from edge_converters.workers import SETTINGS
 from edge_profiles.profile import Profile
@@ -48,6 +49,13 @@ class Job:
     climb: Climb = field(default_factory=Climb)
     robustness: Extent | None = None
     """None where no robustness report is asked for."""
+    training: Training | None = None
+    """None where the source is converted as it is."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Samples in each split, those to learn from among them."""
+        return self.data.counts | ({} if self.training is None else {"training": len(self.training.samples)})
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,8 @@ class Basis:
     """The source's own, of all evaluation data; None if it classifies nothing."""
     error: bool = False
     """The metric is an error: less is better."""
+    lessons: tuple[Lesson, ...] = ()
+    """What training led to, if the source was trained."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,7 @@ class Shelf:
         self._cache, self._common = cache, ""
         if cache is None:
             return
-        asked = (job.asked, job.seed, job.latency, job.climb, job.robustness)
+        asked = (job.asked, job.seed, job.latency, job.climb, job.robustness, job.training)
         parts = (job.source.digest, job.source.kind, job.data, job.guard, *asked)
         surroundings = (code_digest(), library_versions(), SETTINGS, describe_machine(), vulkan.environment())
         try:

@@ -11,6 +11,7 @@ from edge_converters.guard import Guard
 from edge_converters.memory import Memory
 from edge_converters.progress import Step
 from edge_converters.recipes import Recipe
+from edge_converters.training import Lesson
 
 RECORD_FILE: Final = "record.json"
 
@@ -61,3 +62,5 @@ class Record:
     began: datetime
     steps: tuple[Step, ...]
     memory: Memory
+    lessons: tuple[Lesson, ...] = ()
+    """How the source was trained, with what parameters, before it was converted."""

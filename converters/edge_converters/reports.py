@@ -17,6 +17,7 @@ from edge_converters.memory import Memory
 from edge_converters.recipes import Recipe
 from edge_converters.robustness.findings import Robustness
 from edge_converters.timings import Comparison, Latency
+from edge_converters.training import Lesson
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -102,6 +103,8 @@ class Conversion:
     """The metric is an error, less is better, and a drop is its rise as a share; else all three are shares."""
     remarks: tuple[str, ...] = ()
     """What is odd about the data."""
+    lessons: tuple[Lesson, ...] = ()
+    """What training led to, step by step; empty if the source was converted as it is."""
 
 
 def best_of(candidates: Sequence[Candidate], taken: str | None) -> Candidate:

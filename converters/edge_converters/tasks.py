@@ -12,6 +12,7 @@ class Task(StrEnum):
 
     DESCRIBE_TENSORFLOW = "describe-tensorflow"
     PREPARE_TENSORFLOW = "prepare-tensorflow"
+    TRAIN_KERAS = "train-keras"
     RUN_TENSORFLOW_SOURCE = "run-tensorflow-source"
     TENSORFLOW_TO_ONNX = "tensorflow-to-onnx"
     TFLITE_FROM_SAVED_MODEL = "tflite-from-saved-model"
@@ -60,6 +61,7 @@ def _at(place: str, extra: str = "convert") -> Implementation:
 TASKS: Final[dict[Task, Implementation]] = {
     Task.DESCRIBE_TENSORFLOW: _at("tensorflow_source.describe"),
     Task.PREPARE_TENSORFLOW: _at("tensorflow_source.prepare"),
+    Task.TRAIN_KERAS: _at("keras_lessons.train"),
     Task.RUN_TENSORFLOW_SOURCE: _at("tensorflow_source.run_source"),
     Task.TENSORFLOW_TO_ONNX: _at("onnx_export.export"),
     Task.TFLITE_FROM_SAVED_MODEL: _at("tflite_float.convert"),

@@ -17,6 +17,7 @@ COLUMNS: Final = ("profile", "verdict", "scheme", "before", "after", "drop", "at
 def show(outcome: Conversion, page: Path | None) -> None:
     """Print it. `page` is where the report for people was written, beside the one in the bundle."""
     from edge_converters.memory import describe
+    from edge_converters.training import describe as taught
 
     unit = "" if outcome.error else ", in %"
     screen.show_table(
@@ -29,6 +30,8 @@ def show(outcome: Conversion, page: Path | None) -> None:
     print("`-`: not measured, or not measurable here.")
     for remark in outcome.remarks:
         print(f"Data: {remark}")
+    for lesson in outcome.lessons:
+        print(f"Training: {taught(lesson)}")
     for report in outcome.reports:
         for sentence in (*_remarks(report), *_judged(report, outcome), *_robustness(report)):
             print(sentence)

@@ -10,7 +10,9 @@ import typer
 from edge_sdk.cli import conversion_shown, options, screen
 
 if TYPE_CHECKING:
+    from edge_converters.datasets import Data
     from edge_converters.robustness.checkup import Extent
+    from edge_converters.training import Training
 
 EXIT_CODES: Final = {"pass": 0, "fail": 1, "undecidable": 8, "unreachable": 9}
 """By verdict; an unusable model, file or argument ends with 3."""
@@ -34,6 +36,16 @@ def convert(
     costs: Annotated[
         Path | None, typer.Option(help="Costs of errors, .toml or .csv: a row for each true class.")
     ] = None,
+    training: Annotated[
+        Path | None, typer.Option(help=".npz with x and y, for --train. Without y the source's own answers are learnt.")
+    ] = None,
+    train: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Train a Keras source before it is converted: distil=0.5 (a student half as wide), prune=0.8 or "
+            "prune=2:4 (zeros are held), fine-tune, qat (rounded as int8 will be). More than once."
+        ),
+    ] = None,
     max_drop: Annotated[float, typer.Option(min=0, max=1, help="Accuracy that may be lost, as a share.")] = 0.01,
     slack: Annotated[float, typer.Option(min=0, max=1, help="What the drop's 95 % bound may exceed it by.")] = 0.02,
     slice_max_drop: Annotated[
@@ -50,7 +62,7 @@ def convert(
     ] = None,
     offset: Annotated[float, typer.Option(help="The model takes (x - offset) * scale.")] = 0.0,
     scale: Annotated[float, typer.Option(help="See --offset.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the random inputs in the parity check.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of training, and of the random inputs in the parity check.")] = 0,
     latency: Annotated[bool, typer.Option(help="Time variants beside the float model: some seconds each.")] = True,
     robustness: Annotated[
         bool, typer.Option(help="Try each judged variant on worse inputs beside its float model: up to minutes each.")
@@ -110,6 +122,7 @@ def convert(
             latency=latency,
             robustness=_extent(input_kind) if robustness else None,
             page=report,
+            training=_training(training, train or [], data),
             cache=Cache(default_folder()) if cache else None,
             on_step=lambda what, done, total: bars.update(bar, description=what, completed=done, total=total),
         )
@@ -125,6 +138,18 @@ def convert(
 def _name_of(source: Path) -> str:
     kept = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in source.stem.lower())
     return kept.strip("-") or "model"
+
+
+def _training(path: Path | None, steps: list[str], data: Data) -> Training | None:
+    from edge_converters.datasets import read_training
+    from edge_converters.errors import BadInput
+    from edge_converters.training import Training, parse
+
+    if path is None and not steps:
+        return None
+    if path is None:
+        raise BadInput(f"--train {steps[0]} needs data to learn from", "Name it by --training: an .npz with x and y.")
+    return Training(read_training(path, data), parse(steps))
 
 
 def _extent(kind: str | None) -> Extent:

@@ -1,0 +1,66 @@
+"""The softmax or sigmoid that a model ends with, taken off while it is trained: a loss is exact in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import keras
+
+HEADS: Final = frozenset({"softmax", "sigmoid"})
+
+
+@dataclass(frozen=True)
+class Head:
+    """What was taken off: the function, or none; and the layer as it was."""
+
+    function: str
+    layer: Any
+
+
+def take_off(model: Any) -> tuple[Any, Head]:
+    """A copy of a functional model that answers what comes before its last softmax or sigmoid."""
+    last = model.get_layer(_last(model))
+    function = "softmax" if isinstance(last, keras.layers.Softmax) else _function(last)
+    if function not in HEADS:
+        return _copy(model, last.name, _like), Head("", last)
+    return _copy(model, last.name, _without), Head(function, last)
+
+
+def put_on(model: Any, head: Head) -> Any:
+    """A copy of `model` that ends with `head` again."""
+    if isinstance(head.layer, keras.layers.Softmax):
+        return _copy(model, head.layer.name, lambda _: _like(head.layer))
+    if not head.function:
+        return _copy(model, head.layer.name, _like)
+    return _copy(model, head.layer.name, lambda layer: _ending(layer, head.function))
+
+
+def _copy(model: Any, name: str, last: Callable[[Any], Any]) -> Any:
+    copy = keras.models.clone_model(model, clone_function=lambda layer: (last if layer.name == name else _like)(layer))
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _like(layer: Any) -> Any:
+    return type(layer).from_config(layer.get_config()) if isinstance(layer, keras.Layer) else layer
+
+
+def _without(layer: Any) -> Any:
+    if isinstance(layer, keras.layers.Softmax):
+        return keras.layers.Identity(name=layer.name)
+    return _ending(layer, "linear")
+
+
+def _ending(layer: Any, function: str) -> Any:
+    return type(layer).from_config(layer.get_config() | {"activation": function})
+
+
+def _function(layer: Any) -> str:
+    return str(getattr(getattr(layer, "activation", None), "__name__", ""))
+
+
+def _last(model: Any) -> str:
+    name: str = model.operations[-1].name
+    return name
