@@ -197,12 +197,12 @@ class Resampled:
 def from_scores(source: Array, variant: Array, sparse: bool = True) -> Proportions | Means:
     """From one score for each sample, [n] each: proportions if all are 0 or 1, else means.
 
-    `sparse` says that a pair without a difference tells nothing of the next one: not so for agreement over thousands of
-    elements of an answer.
+    `sparse` says that a pair without a difference tells nothing of the next one. Not so for agreement over thousands of
+    elements of an answer: then scores are means even if all are 1.
     """
     before, after = np.asarray(source, np.float64), np.asarray(variant, np.float64)
     difference, n = before - after, len(before)
-    if np.isin(before, (0, 1)).all() and np.isin(after, (0, 1)).all():
+    if sparse and np.isin(before, (0, 1)).all() and np.isin(after, (0, 1)).all():
         lost, won = int((difference > 0).sum()), int((difference < 0).sum())
         return Proportions(float(before.mean()), float(after.mean()), lost, won, n)
     return Means(

@@ -144,6 +144,11 @@ def test_costs_that_were_not_seen_are_not_taken_for_none():
     assert judge(from_scores(costs, costs), Guard(0.005, 0.005)).verdict is Verdict.UNDECIDABLE
 
 
+def test_agreement_in_every_element_of_few_answers_is_enough():
+    """A detector's twelve pictures of 26,000 values each, all alike."""
+    assert judge(from_scores(np.ones(12), np.ones(12), sparse=False), GUARD).verdict is Verdict.PASS
+
+
 def test_rare_heavy_losses_stay_below_the_bound_in_about_95_of_100_draws():
     rng = np.random.default_rng(2)
     lost = rng.choice([0.0, 1.0, 0.2, -0.2], (1500, 250), p=[0.965, 0.01, 0.015, 0.01])
