@@ -6,7 +6,7 @@ adapter, TFLite Micro's kernels) and returns figures; a broken hard limit raises
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from edge_converters import vulkan
 from edge_converters.errors import CheckFailed
 from edge_converters.files import ModelFile, run
 from edge_converters.machine import describe_machine
+from edge_converters.making import WeightedLayer
 from edge_converters.mcu.cores import CORES
 from edge_converters.mcu.graphs import from_json
 from edge_converters.mcu.library import FOLDER, OPERATOR_LIST, operator_list
@@ -57,20 +58,19 @@ class Trial:
     """False where this machine has nothing that stands for the target."""
 
 
-def verify(file: ModelFile, profile: Profile, scheme: Scheme) -> None:
-    """That the file truly has what was asked for.
+def verify(file: ModelFile, profile: Profile, scheme: Scheme, kept: Sequence[WeightedLayer] = ()) -> None:
+    """That the file truly has what was asked for; the layers of `kept`, and only those, are floats.
 
     Raises:
         CheckFailed: weights or activations that are not stored as asked, a float operator in a quantised file, a scale
             per tensor where one per channel was asked for, float inputs where stored ones were, an operator without a
             kernel on the target, too many bytes.
     """
-    check_weights(file, scheme)
+    check_weights(file, scheme, kept)
     check_activations(file, scheme)
-    if scheme in QUANTISED and set(file.float_operators) - STRUCTURAL:
-        raise _broken(
-            f"{', '.join(file.float_operators)} still compute on floats", "Use operators that have int8 kernels."
-        )
+    floats = sorted(set(file.float_operators) - STRUCTURAL - {layer.operator for layer in kept})
+    if scheme in QUANTISED and floats:
+        raise _broken(f"{', '.join(floats)} still compute on floats", "Use operators that have int8 kernels.")
     if scheme in PER_CHANNEL and file.per_axis < 1:
         raise _broken(
             f"{1 - file.per_axis:.0%} of the convolutions have one scale for all channels", "Report this model."

@@ -18,7 +18,7 @@ from edge_converters.guard import Guard
 from edge_converters.held_back import HeldBack
 from edge_converters.ladder import Climb
 from edge_converters.latency import Stopwatch
-from edge_converters.making import PassStep, make_file
+from edge_converters.making import PassStep, WeightedLayer, make_file
 from edge_converters.metrics import Metric, in_order
 from edge_converters.progress import Steps
 from edge_converters.recipes import Recipe
@@ -69,6 +69,8 @@ class Draft:
     trial: Trial
     steps: tuple[PassStep, ...] = ()
     """What each pass left."""
+    kept: tuple[WeightedLayer, ...] = ()
+    """Layers in float."""
 
     @property
     def scheme(self) -> Scheme:
@@ -89,7 +91,7 @@ def make_draft(profile: Profile, recipe: Recipe, shop: Workshop) -> Draft:
     canonical = floats.canonical[profile.format]
     made = make_file(canonical, profile.format, recipe, profile.accelerator, floats.material, shop.worker)
     file = inspect_file(made.path, profile.format, tuple(names), shop.worker)
-    verify(file, profile, recipe.scheme)
+    verify(file, profile, recipe.scheme, made.kept)
     shop.steps.say(f"{recipe}: answering {len(data.evaluation)} samples")
     evaluation = stored_inputs(file, data.model_input(data.evaluation.x), "evaluation")
     real, _ = run(file, RUN_ON_CPU[profile.format], evaluation, shop.worker, threads=profile.threads)
@@ -99,4 +101,4 @@ def make_draft(profile: Profile, recipe: Recipe, shop: Workshop) -> Draft:
     inputs = stored_inputs(file, data.model_input(data.evaluation.x[shop.tried]), "trial")
     shop.steps.say(f"{recipe}: running on the target's engine")
     trial = try_on_target(file, profile, inputs, {name: values[shop.tried] for name, values in real.items()})
-    return Draft(recipe, file, real, inputs, trial, (*floats.steps[profile.format], *made.steps[1:]))
+    return Draft(recipe, file, real, inputs, trial, (*floats.steps[profile.format], *made.steps[1:]), made.kept)

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge_converters.guard import Verdict
-from edge_converters.recipes import Call, Recipe
+from edge_converters.recipes import Call, Plan, Recipe, rungs
+from edge_profiles.profile import Profile
+from edge_profiles.schemes import SCHEMES
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,9 @@ class Budget:
 
     seconds: float = 300.0
     evaluations: int = 20
+    """Rungs that are made."""
+    mixes: int = 100
+    """Files that are made to find the layers of one rung that stay float."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +42,21 @@ class Climb:
     effort: int = 0
     """Rungs of each scheme that are left out."""
     budget: Budget = Budget()
+    own: tuple[Recipe, ...] = ()
+    """The user's recipes in place of all others, tried in this order."""
+
+    def plans(self, profile: Profile) -> tuple[Plan, ...]:
+        """What is tried for a profile, in order; of the user's recipes those that its engine runs."""
+        if self.own:
+            return tuple(recipe for recipe in self.own if recipe.scheme in SCHEMES[profile.engine, profile.accelerator])
+        return rungs(profile, self.first, self.effort)
 
 
 @dataclass(frozen=True)
 class Try:
-    """Make this recipe next."""
+    """Make this next."""
 
-    recipe: Recipe
+    plan: Plan
 
 
 @dataclass(frozen=True)
@@ -63,20 +76,20 @@ Step = Try | Take | GiveUp
 
 
 def next_step(
-    recipes: Sequence[Recipe], tried: Sequence[Rung], max_drop: float, budget: Budget = Budget(), spent: float = 0.0
+    plans: Sequence[Plan], tried: Sequence[Rung], max_drop: float, budget: Budget = Budget(), spent: float = 0.0
 ) -> Step:
-    """Climb `recipes`, best first, to the first that loses at most `max_drop` in ranking; else take what lost least.
+    """Climb `plans`, best first, to the first that loses at most `max_drop` in ranking; else take what lost least.
 
-    `tried` are the rungs so far, in the order of `recipes`; `spent` the seconds they took.
+    `tried` are the rungs so far, in the order of `plans`; `spent` the seconds they took.
     """
     suited = next((rung.recipe for rung in tried if rung.drop is not None and rung.drop <= max_drop), None)
     if suited is not None:
-        return Take(suited, gentler=len(tried) < len(recipes))
+        return Take(suited, gentler=len(tried) < len(plans))
     over = bool(tried) and (spent > budget.seconds or len(tried) >= budget.evaluations)
-    if len(tried) < len(recipes) and not over:
-        return Try(recipes[len(tried)])
+    if len(tried) < len(plans) and not over:
+        return Try(plans[len(tried)])
     runs = [(rung.drop, place) for place, rung in enumerate(tried) if rung.drop is not None]
-    return Take(tried[min(runs)[1]].recipe, gentler=over and len(tried) < len(recipes)) if runs else GiveUp()
+    return Take(tried[min(runs)[1]].recipe, gentler=over and len(tried) < len(plans)) if runs else GiveUp()
 
 
 def verdict_of(decided: Verdict, gentler: bool) -> Verdict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,11 +33,28 @@ class PassStep:
 
 
 @dataclass(frozen=True)
+class WeightedLayer:
+    """A layer of a float file: `operator` is the format's word, `weights` the elements of its weight."""
+
+    name: str
+    operator: str
+    weights: int
+
+    @property
+    def short_name(self) -> str:
+        """The part of its name that a person looks for: converters put whole paths of the source before it."""
+        parts = self.name.split(";")[0].split("/")
+        return "/".join(parts[-2:])
+
+
+@dataclass(frozen=True)
 class Made:
     """A file with what the passes before it did."""
 
     path: Path
     steps: tuple[PassStep, ...] = ()
+    kept: tuple[WeightedLayer, ...] = ()
+    """Layers that the scheme leaves in float."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +79,7 @@ def make_file(
         NotConvertible: the model does not reach the scheme, or a pass does not fit it.
     """
     floats = edit(canonical, kind, recipe.passes, material, worker)
+    kept = _kept(floats.path, kind, recipe, worker) if recipe.keep else ()
     # a TFLite file is the same for every accelerator
     told = (
         {"model": str(floats.path)} if kind == "tflite" else {"canonical": str(floats.path), "accelerator": accelerator}
@@ -74,7 +93,28 @@ def make_file(
         if recipe.keep:
             asked["keep"] = list(recipe.keep)
         _write(path, worker, MAKE[kind], **asked)
-    return Made(path, floats.steps)
+    return Made(path, floats.steps, kept)
+
+
+def layers_of(path: Path, kind: Format, worker: Worker) -> tuple[WeightedLayer, ...]:
+    """Those of a float file, in order; asked once."""
+    notes = _beside(path, "layers")
+    if not notes.exists():
+        notes.write_text(json.dumps(worker.call(Task.LIST_LAYERS, model=str(path), format=kind)["layers"]))
+    return tuple(WeightedLayer(**each) for each in json.loads(notes.read_text()))
+
+
+def _kept(path: Path, kind: Format, recipe: Recipe, worker: Worker) -> tuple[WeightedLayer, ...]:
+    known = {layer.name: layer for layer in layers_of(path, kind, worker)}
+    unknown = next((name for name in recipe.keep if name not in known), None)
+    if unknown is not None:
+        near = get_close_matches(unknown, known, 1, 0.3)
+        guess = f"Did you mean {near[0]}? " if near else ""
+        raise NotConvertible(
+            f"the {kind} model has no layer with weights of the name {unknown!r}",
+            f"{guess}The report's table of layers has their names.",
+        )
+    return tuple(known[name] for name in recipe.keep)
 
 
 def edit(path: Path, kind: Format, passes: Sequence[Call], material: Material, worker: Worker) -> Made:
@@ -93,7 +133,7 @@ def edit(path: Path, kind: Format, passes: Sequence[Call], material: Material, w
 def _transformed(path: Path, kind: Format, passes: Sequence[Call], material: Material, worker: Worker) -> Made:
     plain = [{"name": call.name, **dict(call.parameters)} for call in passes]
     output = path.with_name(f"{path.stem}-{_short(plain)}.{kind}")
-    notes, refusal = output.with_suffix(".json"), output.with_suffix(".refused.json")
+    notes, refusal = _beside(output, "steps"), _beside(output, "refusal")
     if refusal.exists():
         raise NotConvertible(*json.loads(refusal.read_text()))
     if not output.exists():
@@ -109,7 +149,7 @@ def _transformed(path: Path, kind: Format, passes: Sequence[Call], material: Mat
 
 def _ranges(path: Path, kind: Format, material: Material, worker: Worker) -> dict[str, list[float]]:
     """Of the activations of a float file; asked once for all schemes."""
-    notes = path.with_suffix(".ranges.json")
+    notes = _beside(path, "ranges")
     if not notes.exists():
         answer = worker.call(
             Task.CHOOSE_RANGES,
@@ -128,6 +168,11 @@ def _write(path: Path, worker: Worker, task: Task, **arguments: Any) -> Answer:
     answer = worker.call(task, output=str(unfinished), **arguments)
     unfinished.rename(path)
     return answer
+
+
+def _beside(path: Path, what: str) -> Path:
+    """Notes on a file; those of two formats lie in one folder."""
+    return path.with_name(f"{path.name}.{what}.json")
 
 
 def _short(plain: object) -> str:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from edge_contracts.ids import Digest
+from edge_contracts.manifest import Accelerator
 from edge_profiles.profile import Profile
 from edge_profiles.schemes import Scheme
 
@@ -62,6 +63,19 @@ class Recipe:
         return Digest.of(json.dumps(self.as_json(), sort_keys=True).encode())
 
 
+@dataclass(frozen=True)
+class Mixed:
+    """A recipe that is still to be found: a recipe of `base.scheme`, with those layers in float that need it most."""
+
+    base: Recipe
+    """What is taken if no recipe of the scheme was made before."""
+
+    def __str__(self) -> str:
+        return f"{self.base.scheme} + some layers kept in float"
+
+
+Plan = Recipe | Mixed
+
 CANONICALISE: Final = (Call("fold-batch-normalisation"), Call("remove-dead-channels"))
 """Done once for every format, before anything is compared: they change nothing but rounding."""
 
@@ -89,15 +103,21 @@ EFFORTS: Final = dict.fromkeys((Scheme.INT8, Scheme.QDQ_U8S8, Scheme.QDQ_S8S8), 
 PLAIN: Final[tuple[Effort, ...]] = (((), Ranges.MIN_MAX),)
 
 
-def rungs(profile: Profile, first: Sequence[Call] = (), effort: int = 0) -> tuple[Recipe, ...]:
+def rungs(profile: Profile, first: Sequence[Call] = (), effort: int = 0) -> tuple[Plan, ...]:
     """What is tried for a profile, in order.
 
     `first` are passes the user asked for, before all others: pruning, factorisation. The first `effort` rungs of each
-    scheme are left out, but for its last.
+    scheme are left out, but for its last recipe.
     """
-    found: list[Recipe] = []
+    found: list[Plan] = []
     for scheme in profile.schemes:
         efforts = EFFORTS.get(scheme, PLAIN)
         rest = efforts[min(effort, len(efforts) - 1) :]
-        found += [Recipe(scheme, (*first, *passes), ranges) for passes, ranges in rest]
+        recipes = [Recipe(scheme, (*first, *passes), ranges) for passes, ranges in rest]
+        found += [*recipes, Mixed(recipes[-1])] if can_mix(profile, scheme) else recipes
     return tuple(found)
+
+
+def can_mix(profile: Profile, scheme: Scheme) -> bool:
+    """Whether the target has float kernels beside those of the scheme, in one file."""
+    return scheme in MIXABLE and profile.accelerator is Accelerator.CPU

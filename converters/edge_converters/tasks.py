@@ -25,6 +25,7 @@ class Task(StrEnum):
     MAKE_ONNX = "make-onnx"
     TRANSFORM = "transform"
     CHOOSE_RANGES = "choose-ranges"
+    LIST_LAYERS = "list-layers"
     INSPECT_TFLITE = "inspect-tflite"
     INSPECT_ONNX = "inspect-onnx"
     READ_TFLITE_GRAPH = "read-tflite-graph"
@@ -74,6 +75,7 @@ TASKS: Final[dict[Task, Implementation]] = {
     Task.MAKE_ONNX: _at("onnx_variant.make"),
     Task.TRANSFORM: _at("transformation.transform"),
     Task.CHOOSE_RANGES: _at("transformation.find_ranges"),
+    Task.LIST_LAYERS: _at("transformation.list_layers"),
     Task.INSPECT_TFLITE: _at("tflite_inspection.inspect"),
     Task.INSPECT_ONNX: _at("onnx_inspection.inspect"),
     Task.READ_TFLITE_GRAPH: _at("tflite_graph.read"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,8 +20,9 @@ from edge_converters.files import ModelFile, stored_inputs
 from edge_converters.guard import Judgement, Verdict
 from edge_converters.ladder import Rung, Step, Take, Try, next_step, verdict_of
 from edge_converters.latency import Timing
+from edge_converters.mixed_precision import mix
 from edge_converters.packing import figures_of, pack
-from edge_converters.recipes import Recipe, rungs
+from edge_converters.recipes import Mixed, Plan, Recipe
 from edge_converters.reports import Candidate, ProfileReport, best_of
 from edge_converters.workers import WorkerDied
 from edge_profiles.profile import Profile
@@ -41,46 +43,53 @@ class Made:
 class _Tried:
     """A rung of the ladder; without a draft it broke a check."""
 
+    recipe: Recipe
     candidate: Candidate
     draft: Draft | None = None
 
 
 def make_variant(profile: Profile, shop: Workshop) -> Made:
     """The recipe that ranking chooses, if the decision confirms it; else the reason why there is none."""
-    tried: dict[Recipe, _Tried] = {}
+    tried: list[_Tried] = []
     start = time.monotonic()
     while isinstance(step := _next_step(profile, tried, time.monotonic() - start, shop), Try):
-        tried[step.recipe] = _attempt(profile, step.recipe, shop)
-    draft = tried[step.recipe].draft if isinstance(step, Take) else None
-    if not isinstance(step, Take) or draft is None:
+        tried.append(_attempt(profile, step.plan, tried, shop))
+    place = next((i for i, each in enumerate(tried) if isinstance(step, Take) and each.recipe == step.recipe), None)
+    draft = None if place is None else tried[place].draft
+    if place is None or draft is None or not isinstance(step, Take):
         return Made(_report(profile, Verdict.FAIL, tried, None, shop))
     judgement = _judged(draft.real, shop.data.decision_rows, shop)
     verdict = verdict_of(judgement.verdict, step.gentler)
-    tried[step.recipe] = _Tried(_decided(tried[step.recipe].candidate, judgement, shop), draft)
+    tried[place] = replace(tried[place], candidate=_decided(tried[place].candidate, judgement, shop))
     report = _told(profile, draft, _report(profile, verdict, tried, step.recipe, shop), shop)
     return _finished(profile, draft, judgement, report, shop) if verdict is Verdict.PASS else Made(report)
 
 
-def _next_step(profile: Profile, tried: dict[Recipe, _Tried], spent: float, shop: Workshop) -> Step:
+def _next_step(profile: Profile, tried: Sequence[_Tried], spent: float, shop: Workshop) -> Step:
     """Past the budget, no further rung is tried: seconds decide then what is shipped, so the budget is a wide one."""
-    ladder = rungs(profile, shop.climb.first, shop.climb.effort)
-    so_far = [Rung(recipe, each.candidate.ranking_drop) for recipe, each in tried.items()]
-    return next_step(ladder, so_far, shop.guard.max_drop, shop.climb.budget, spent)
+    so_far = [Rung(each.recipe, each.candidate.ranking_drop) for each in tried]
+    return next_step(shop.climb.plans(profile), so_far, shop.guard.max_drop, shop.climb.budget, spent)
 
 
-def _attempt(profile: Profile, recipe: Recipe, shop: Workshop) -> _Tried:
-    scheme = recipe.scheme
+def _attempt(profile: Profile, plan: Plan, before: Sequence[_Tried], shop: Workshop) -> _Tried:
+    scheme, recipe = (plan.scheme, plan) if isinstance(plan, Recipe) else (str(plan), _least_lossy(plan, before))
     try:
+        recipe = recipe if isinstance(plan, Recipe) else mix(profile, recipe, shop)
         draft = make_draft(profile, recipe, shop)
     except (CheckFailed, NotConvertible, WorkerDied) as error:
-        settled = not isinstance(error, WorkerDied)
-        return _Tried(Candidate(scheme, Verdict.FAIL, str(error), error.hint, recipe=recipe, settled=settled))
+        settled, own = not isinstance(error, WorkerDied), recipe if isinstance(plan, Recipe) else None
+        return _Tried(recipe, Candidate(scheme, Verdict.FAIL, str(error), error.hint, recipe=own, settled=settled))
     ranking = _judged(draft.real, shop.data.ranking_rows, shop)
     said = explanations.ranked(ranking, shop.guard)
-    size = draft.file.size
-    return _Tried(
-        Candidate(scheme, Verdict.FAIL, said, ranking_drop=ranking.worst_drop, size_bytes=size, recipe=recipe), draft
-    )
+    drop, size = ranking.worst_drop, draft.file.size
+    candidate = Candidate(recipe.scheme, Verdict.FAIL, said, ranking_drop=drop, size_bytes=size, recipe=recipe)
+    return _Tried(recipe, candidate, draft)
+
+
+def _least_lossy(plan: Mixed, before: Sequence[_Tried]) -> Recipe:
+    """Of the scheme's recipes the one that lost least in ranking."""
+    ran = [each for each in before if each.recipe.scheme == plan.base.scheme and each.draft is not None]
+    return min(ran, key=lambda each: each.candidate.ranking_drop or 0.0).recipe if ran else plan.base
 
 
 def _judged(real: dict[str, Array], rows: npt.NDArray[np.intp], shop: Workshop) -> Judgement:
@@ -111,9 +120,9 @@ def _decided(candidate: Candidate, judgement: Judgement, shop: Workshop) -> Cand
 
 
 def _report(
-    profile: Profile, verdict: Verdict, tried: dict[Recipe, _Tried], taken: Recipe | None, shop: Workshop
+    profile: Profile, verdict: Verdict, tried: Sequence[_Tried], taken: Recipe | None, shop: Workshop
 ) -> ProfileReport:
-    candidates = tuple(each.candidate for each in tried.values())
+    candidates = tuple(each.candidate for each in tried)
     name = None if taken is None else str(taken)
     return ProfileReport(
         profile=profile.name,
@@ -125,11 +134,13 @@ def _report(
     )
 
 
-def _untried(profile: Profile, tried: dict[Recipe, _Tried], shop: Workshop) -> explanations.Untried:
-    left = [recipe for recipe in rungs(profile, shop.climb.first, shop.climb.effort) if recipe not in tried]
-    begun = {recipe.scheme for recipe in tried}
-    schemes = tuple(dict.fromkeys(recipe.scheme for recipe in left if recipe.scheme not in begun))
-    return explanations.Untried(len(tried) + shop.climb.effort if len(left) > len(schemes) else None, schemes)
+def _untried(profile: Profile, tried: Sequence[_Tried], shop: Workshop) -> explanations.Untried:
+    left = shop.climb.plans(profile)[len(tried) :]
+    begun = {each.recipe.scheme for each in tried}
+    later = [plan.scheme for plan in left if isinstance(plan, Recipe) and plan.scheme not in begun]
+    schemes = tuple(dict.fromkeys(later))
+    mending = any((plan.scheme if isinstance(plan, Recipe) else plan.base.scheme) in begun for plan in left)
+    return explanations.Untried(len(tried) + shop.climb.effort if mending else None, schemes)
 
 
 def _finished(profile: Profile, draft: Draft, judgement: Judgement, report: ProfileReport, shop: Workshop) -> Made:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from edge_converters.errors import CheckFailed
 from edge_converters.files import ModelFile
+from edge_converters.making import WeightedLayer
 from edge_profiles.schemes import Scheme
 
 
@@ -36,8 +39,8 @@ STORAGE: Final[dict[Scheme, Storage]] = {
 }
 
 
-def check_weights(file: ModelFile, scheme: Scheme) -> None:
-    """Nothing if the file has no weights or stores them as asked.
+def check_weights(file: ModelFile, scheme: Scheme, kept: Sequence[WeightedLayer] = ()) -> None:
+    """Nothing if the file has no weights or stores them as asked; those of `kept` layers as floats, and only those.
 
     Raises:
         CheckFailed: none are stored so, or some that should be are not.
@@ -49,10 +52,18 @@ def check_weights(file: ModelFile, scheme: Scheme) -> None:
             f"{scheme} asks for weights in {words}, the file holds only {', '.join(file.weights)}",
             "The model is too small for this scheme, or has no operator that it applies to: leave the scheme out.",
         )
+    floats = Counter(layer.weights for layer in kept)
+    missing = floats - Counter(file.weights.get("FP32", ()))
+    if missing:
+        raise CheckFailed(
+            f"{len(kept)} layers were to stay in float, the file has none with {max(missing)} elements of FP32",
+            "Keep other layers in float.",
+        )
     left = [
-        f"{sizes[0]} elements of {kind}"
+        f"{size} elements of {kind}"
         for kind, sizes in file.weights.items()
-        if kind not in asked.kinds and sizes[0] >= asked.float_below
+        for size in (Counter(sizes) - floats if kind == "FP32" else sizes)
+        if kind not in asked.kinds and size >= asked.float_below
     ]
     if left:
         raise CheckFailed(

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from edge_converters.explanations import Untried, what_to_do
 from edge_converters.guard import Guard, Judgement, Verdict
-from edge_converters.ladder import Budget, GiveUp, Rung, Step, Take, Try, next_step, verdict_of
-from edge_converters.recipes import Call, Recipe, rungs
+from edge_converters.ladder import Budget, Climb, GiveUp, Rung, Step, Take, Try, next_step, verdict_of
+from edge_converters.recipes import MIXABLE, Call, Mixed, Recipe, rungs
 from edge_converters.reports import Candidate
-from edge_profiles.boards import load
+from edge_profiles.boards import load, shipped
+from edge_profiles.profile import Profile
 from edge_profiles.schemes import Scheme
 
 INT8, DYNAMIC, FP16, FP32 = LADDER = tuple(
@@ -24,7 +25,7 @@ def climbed(drops: list[float | None]) -> tuple[Step, int]:
     """The end of the climb where the schemes lose `drops` in ranking, and how many were made."""
     tried: list[Rung] = []
     while isinstance(step := next_step(LADDER[: len(drops)], tried, MOST), Try):
-        tried.append(Rung(step.recipe, drops[len(tried)]))
+        tried.append(Rung(LADDER[len(tried)], drops[len(tried)]))
     return step, len(tried)
 
 
@@ -102,16 +103,23 @@ def test_the_advice_names_the_numbers(best: Candidate, untried: Untried, words: 
 
 
 def test_a_scheme_is_mended_before_a_gentler_one_is_tried():
-    tried = rungs(load("rpi4-litert"))
-
-    schemes = [recipe.scheme for recipe in tried]
-    assert schemes == sorted(schemes, key=load("rpi4-litert").schemes.index)
-    assert [str(recipe) for recipe in tried if recipe.scheme is Scheme.INT8] == [
+    assert [str(plan) for plan in rungs(load("rpi4-litert"))] == [
         "int8",
         "int8 + best ranges",
         "int8 + equalise + correct-biases + best ranges",
         "int8 + equalise + round-weights + best ranges",
+        "int8 + some layers kept in float",
+        "dynamic",
+        "fp16",
+        "fp32",
     ]
+
+
+@pytest.mark.parametrize("profile", shipped(), ids=lambda profile: profile.name)
+def test_layers_stay_float_only_where_the_target_has_kernels_for_both(profile: Profile):
+    mixed = [plan.base.scheme for plan in rungs(profile) if isinstance(plan, Mixed)]
+
+    assert set(mixed) == (set(profile.schemes) & MIXABLE if profile.profile_class == "cpu" else set())
 
 
 def test_what_the_user_asked_for_comes_first_in_every_rung_and_effort_leaves_cheap_ones_out():
@@ -119,8 +127,18 @@ def test_what_the_user_asked_for_comes_first_in_every_rung_and_effort_leaves_che
 
     tried = rungs(load("rpi4-litert"), first=(asked,), effort=2)
 
-    assert all(recipe.passes[0] == asked for recipe in tried)
-    assert [recipe.scheme for recipe in tried] == ["int8", "int8", "dynamic", "fp16", "fp32"]
+    recipes = [plan.base if isinstance(plan, Mixed) else plan for plan in tried]
+    assert all(recipe.passes[0] == asked for recipe in recipes)
+    assert [recipe.scheme for recipe in recipes] == ["int8", "int8", "int8", "dynamic", "fp16", "fp32"]
+    assert isinstance(rungs(load("rpi4-litert"), effort=9)[1], Mixed)
+
+
+def test_own_recipes_take_the_place_of_the_ladder_where_the_engine_runs_them():
+    climb = Climb(own=(INT8, FP16, Recipe(Scheme.QDQ_U8S8)))
+
+    assert climb.plans(load("rpi4-litert")) == (INT8, FP16)
+    assert climb.plans(load("cortex-m4-stm32l4r5")) == (INT8,)
+    assert climb.plans(load("jetson-orin-nano-cuda")) == (FP16,)
 
 
 def test_past_its_budget_the_climb_takes_what_lost_least():

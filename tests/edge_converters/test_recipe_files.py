@@ -48,7 +48,7 @@ def test_a_recipe_survives_its_file(recipe: Recipe, tmp_path_factory: pytest.Tem
 
 
 def test_every_recipe_of_every_ladder_can_be_written_and_read(tmp_path: Path):
-    for recipe in {recipe for profile in shipped() for recipe in rungs(profile)}:
+    for recipe in {plan for profile in shipped() for plan in rungs(profile) if isinstance(plan, Recipe)}:
         path = tmp_path / "own.toml"
         path.write_text(as_toml(recipe))
         assert read_recipe(path).digest == recipe.digest

@@ -1,0 +1,92 @@
+"""The layers of a variant that stay float, found by making and running files on the ranking split, within a budget."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from edge_converters.decisions import judge_split
+from edge_converters.divergences import divergence
+from edge_converters.drafts import Workshop
+from edge_converters.errors import CheckFailed, ConverterError
+from edge_converters.files import RUN_ON_CPU, inspect_file, run, stored_inputs
+from edge_converters.making import edit, layers_of, make_file
+from edge_converters.metrics import Outputs, in_order
+from edge_converters.mixing import Keep, Measure, Seen, Settle, next_mix, ranked, rankings
+from edge_converters.recipes import Recipe
+from edge_converters.workers import WorkerDied
+from edge_profiles.profile import Profile
+
+
+def mix(profile: Profile, base: Recipe, shop: Workshop) -> Recipe:
+    """`base` with the fewest layers in float that keep the accuracy in ranking; else with those that lost least.
+
+    Raises:
+        CheckFailed: nothing was found that may stay float.
+        NotConvertible: a pass of `base` does not fit the model.
+        WorkerDied: a library crashed.
+    """
+    names, seen, start = _names(profile, base, shop), dict[Keep, Seen](), time.monotonic()
+    while True:
+        step = next_mix(names, seen, shop.guard.max_drop, shop.climb.budget, time.monotonic() - start)
+        if isinstance(step, Settle):
+            return replace(base, keep=tuple(name for name in names if name in step.keep))
+        if not isinstance(step, Measure):
+            raise CheckFailed(
+                f"of {len(names)} layers none could be left in float after {len(seen)} files",
+                "Give it more time by --budget, or a gentler scheme in a copy of the profile.",
+            )
+        shop.steps.say(f"{base.scheme}: which layers stay float, file {len(seen) + 1}")
+        seen[step.keep] = _seen(profile, base, step.keep, names, shop)
+
+
+def rank(profile: Profile, base: Recipe, shop: Workshop) -> tuple[str, ...]:
+    """The layers by what the quantisation of each alone costs, the most sensitive first.
+
+    Raises:
+        NotConvertible: a pass of `base` does not fit the model.
+        WorkerDied: a library crashed.
+    """
+    names = _names(profile, base, shop)
+    seen = {}
+    for number, keep in enumerate(rankings(names), 1):
+        shop.steps.say(f"{base.scheme}: ranking layers, {number} of {len(names)}")
+        seen[keep] = _seen(profile, base, keep, names, shop)
+    return ranked(names, seen)
+
+
+def _names(profile: Profile, base: Recipe, shop: Workshop) -> tuple[str, ...]:
+    floats = shop.floats
+    edited = edit(floats.canonical[profile.format], profile.format, base.passes, floats.material, shop.worker)
+    return tuple(layer.name for layer in layers_of(edited.path, profile.format, shop.worker))
+
+
+def _seen(profile: Profile, base: Recipe, keep: Keep, names: tuple[str, ...], shop: Workshop) -> Seen:
+    recipe = replace(base, keep=tuple(name for name in names if name in keep))
+    rows, reference = shop.data.ranking_rows, shop.floats.reference
+    try:
+        answers = _answers(profile, recipe, shop)
+    except WorkerDied:
+        raise
+    except ConverterError:
+        return Seen(None, float("inf"))
+    if not all(np.isfinite(values).all() for values in answers.values()):
+        return Seen(None, float("inf"))
+    judged = judge_split(shop.metric, reference, answers, rows, shop.guard)
+    return Seen(judged.worst_drop, divergence(shop.metric, reference, answers, rows))
+
+
+def _answers(profile: Profile, recipe: Recipe, shop: Workshop) -> Outputs:
+    """To the ranking samples; as long as the evaluation data, with zeros in place of the others."""
+    floats, kind, rows = shop.floats, profile.format, shop.data.ranking_rows
+    made = make_file(floats.canonical[kind], kind, recipe, profile.accelerator, floats.material, shop.worker)
+    file = inspect_file(made.path, kind, tuple(floats.reference), shop.worker)
+    inputs = stored_inputs(file, shop.data.model_input(shop.data.evaluation.x[rows]), "ranking")
+    real, _ = run(file, RUN_ON_CPU[kind], inputs, shop.worker, threads=profile.threads)
+    whole = {}
+    for name, values in in_order(list(floats.reference), real).items():
+        whole[name] = np.zeros((len(shop.data.evaluation), *values.shape[1:]), values.dtype)
+        whole[name][rows] = values
+    return whole
