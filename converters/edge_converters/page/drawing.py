@@ -64,7 +64,7 @@ class Scale:
 
     @property
     def ticks(self) -> tuple[float, ...]:
-        """Three to seven round values within."""
+        """A few round values within."""
         return log_ticks(self.low, self.high) if self.log else round_ticks(self.low, self.high)
 
 
@@ -81,12 +81,12 @@ def spanning(values: Iterable[float], start: float, end: float, *, log: bool = F
 
 
 def round_ticks(low: float, high: float) -> tuple[float, ...]:
-    """Multiples of 1, 2 or 5 and a power of ten, four to seven of them."""
+    """Multiples of 1, 2 or 5 and a power of ten, three to eight of them."""
     span = high - low
     if not span > 0:
         return (low,)
     power = 10 ** math.floor(math.log10(span / 5))
-    step = next(power * factor for factor in (1, 2, 5, 10) if span / (power * factor) <= 6)
+    step = next(power * factor for factor in (1, 2, 5, 10) if span / (power * factor) <= 7.5)
     first = math.ceil(low / step - 1e-9)
     count = math.floor(high / step + 1e-9) - first + 1
     return tuple(float(f"{(first + place) * step:.12g}") for place in range(count))

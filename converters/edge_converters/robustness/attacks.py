@@ -66,13 +66,21 @@ def fitting(source: Source, classifies: bool) -> tuple[Attack, ...]:
 
 
 def _by_gradient(scene: Scene, steps: int) -> Pairs:
+    """The same for every variant of a conversion, so made once."""
+    output = scene.folder / f"attack-{steps}-steps.npz"
+    if not output.exists():
+        _step_against_source(scene, steps, output)
+    with np.load(output) as made:
+        return tuple((made[f"size_{place}"], made[f"size_{place}"]) for place in range(len(SIZES)))
+
+
+def _step_against_source(scene: Scene, steps: int, output: Path) -> None:
     paths = {name: scene.folder / f"attack-{name}.npy" for name in ("x", "true", "start")}
-    np.save(paths["x"], scene.x)
     start = scene.rng.uniform(-1, 1, scene.x.shape) if steps > 1 else np.zeros(scene.x.shape)
+    np.save(paths["x"], scene.x)
     np.save(paths["start"], start.astype(np.float32))
     if scene.true is not None:
         np.save(paths["true"], scene.true)
-    output = scene.folder / "attack.npz"
     scene.worker.call(
         Task.STEP_AGAINST_SOURCE,
         source=str(scene.source.path),
@@ -84,8 +92,6 @@ def _by_gradient(scene: Scene, steps: int) -> Pairs:
         steps=steps,
         output=str(output),
     )
-    with np.load(output) as made:
-        return tuple((made[f"size_{place}"], made[f"size_{place}"]) for place in range(len(SIZES)))
 
 
 def _by_answers(scene: Scene) -> Pairs:

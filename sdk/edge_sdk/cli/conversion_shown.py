@@ -11,7 +11,11 @@ from edge_sdk.cli import screen
 if TYPE_CHECKING:
     from edge_converters.reports import Candidate, Conversion, ProfileReport
 
-COLUMNS: Final = ("profile", "verdict", "scheme", "before", "after", "drop", "at most", "size", "of", "p50, ms", "of")
+COLUMNS: Final = ("profile", "verdict", "scheme", "value", "drop", "bound", "size", "float", "ms", "float")
+WORDS: Final = (
+    "`value`, `drop`: judged on samples that nothing was chosen by; `bound`: of the drop, 95 %.\n"
+    "`ms`: the median, in turns with the float model's. `-`: not measured, or not measurable here."
+)
 
 
 def show(outcome: Conversion, page: Path | None) -> None:
@@ -19,15 +23,10 @@ def show(outcome: Conversion, page: Path | None) -> None:
     from edge_converters.memory import describe
     from edge_converters.training import describe as taught
 
-    unit = "" if outcome.error else ", in %"
-    screen.show_table(
-        f"{outcome.source}: {outcome.metric}{unit}, on {outcome.samples['decision']} samples",
-        COLUMNS,
-        [_row(report, outcome.error) for report in outcome.reports],
-        "",
-    )
-    print("`at most`: the drop's 95 % bound. `of`: the float model's size, and its median latency taken in turns.")
-    print("`-`: not measured, or not measurable here.")
+    made = screen.table(COLUMNS, [_row(report, outcome.error) for report in outcome.reports], _title(outcome))
+    made.collapse_padding, made.pad_edge = True, False
+    screen.console().print(made)
+    print(WORDS)
     for remark in outcome.remarks:
         print(f"Data: {remark}")
     for lesson in outcome.lessons:
@@ -38,6 +37,14 @@ def show(outcome: Conversion, page: Path | None) -> None:
     if outcome.memory is not None:
         print(f"Memory: {describe(outcome.memory)}")
     _tell_files(outcome, page)
+
+
+def _title(outcome: Conversion) -> str:
+    """With the float model's value, which is the same in every row."""
+    unit = "" if outcome.error else ", in %"
+    judged = next((each.best.judgement for each in outcome.reports if each.best.judgement is not None), None)
+    before = "" if judged is None else f"; the float model's is {_value(judged.source, outcome.error)}"
+    return f"{outcome.source}: {outcome.metric}{unit}, on {outcome.samples['decision']} samples{before}"
 
 
 def _tell_files(outcome: Conversion, page: Path | None) -> None:
@@ -55,13 +62,11 @@ def _tell_files(outcome: Conversion, page: Path | None) -> None:
 def _row(report: ProfileReport, error: bool) -> tuple[str, ...]:
     best = report.best
     judged = best.judgement
-    before, after = ("-", "-") if judged is None else (_value(judged.source, error), _value(judged.variant, error))
     return (
         report.profile,
         report.verdict,
         best.scheme,
-        before,
-        after,
+        _value(judged.variant, error) if judged else "-",
         f"{judged.drop * 100:+.2f}" if judged else "-",
         f"{judged.upper_bound * 100:.2f}" if judged else "-",
         _size(best.size_bytes),
