@@ -22,7 +22,8 @@ from edge_converters.datasets import Data, Samples, make_data
 from edge_converters.errors import BadInput
 from edge_converters.guard import Guard, Verdict
 from edge_converters.reports import Conversion
-from edge_converters.workers import WorkerDied
+from edge_converters.tasks import Task
+from edge_converters.workers import Worker, WorkerDied
 from edge_profiles.boards import load
 from tests.edge_converters.conftest import own_profile
 
@@ -192,9 +193,20 @@ def test_what_a_dead_process_left_undone_is_tried_again(run: Run, monkeypatch: p
     second, told = run(load("x86-64-vnni"))
 
     assert first.verdict is Verdict.FAIL
-    assert not any(candidate.settled for candidate in first.reports[0].candidates)
+    assert not all(candidate.settled for candidate in first.reports[0].candidates)
     assert told.made == {"x86-64-vnni"}
     assert second.verdict is Verdict.PASS
+
+
+def test_a_shortage_of_memory_is_a_death_of_the_process_and_no_fault_of_the_model(source: Path, tmp_path: Path):
+    """An array that says it has a million times a billion numbers."""
+    header = {"descr": "<f4", "fortran_order": False, "shape": (10**15,)}
+    with (tmp_path / "huge.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+    inputs, answers = {"real": str(tmp_path / "huge.npy")}, str(tmp_path / "answers.npz")
+
+    with pytest.raises(WorkerDied, match=r"SIGABRT: .*Unable to allocate"), Worker() as worker:
+        worker.call(Task.RUN_ONNX_SOURCE, source=str(source), kind="onnx", inputs=inputs, answers=answers)
 
 
 def test_a_scheme_that_fails_is_remembered_too(run: Run, data: Data):

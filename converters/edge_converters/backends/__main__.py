@@ -46,6 +46,7 @@ def _answer(task: Task, arguments: dict[str, Any]) -> dict[str, Any]:
         words = f"{task} could not write: {error.strerror or error}"
         return {"error": NotWritten.__name__, "message": words, "hint": "Make room, or point TMPDIR to another folder."}
     except MemoryError:
+        traceback.print_exc()
         os.abort()  # what a shortage of memory ends is told as that, never as a property of the model
     except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign libraries raise anything; the child must answer
         traceback.print_exc()
