@@ -9,12 +9,12 @@ pruning alone makes at the network's outputs.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from edge_converters.networks import Array, Evidence, Layer, Network
+from edge_converters.networks import Array, Evidence, Network, Shape
 from edge_converters.passes.allocation import allocate
 from edge_converters.passes.judging import JUDGED, answers, output_error
 from edge_converters.passes.surgeon import (
@@ -22,16 +22,18 @@ from edge_converters.passes.surgeon import (
     UNSTRUCTURED,
     Order,
     Pattern,
-    Problem,
     problems,
     refit,
     removal_order,
     survivors,
 )
-from edge_converters.passes.unfolding import matrix, moments, with_matrix
+from edge_converters.passes.unfolding import Moments, matrix, moments, with_matrix
 
-LEVELS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+LEVELS: Final = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Shares of a layer's weights at which its sensitivity is measured."""
+DAMPINGS: Final = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+PARTS: Final = 4
+"""One in so many samples is held back when a layer's damping is chosen."""
 
 
 def prune(
@@ -56,11 +58,20 @@ def prune(
 def prune_layers(
     network: Network, evidence: Evidence, doomed: Mapping[str, int], *, pattern: Pattern, damping: float = DAMPING
 ) -> Network:
-    """The network with so many blocks gone from each of these layers; the others are fitted to what they now see."""
+    """The network with so many blocks gone from each of these layers; the others are fitted to what they now see.
+
+    `damping` leads the choice of what goes. How strongly the weights that stay are tied to what they were is chosen
+    for each layer by the error on a part of the samples that they are not fitted to.
+    """
+    fitted, held_back = _parts(evidence)
     now = network
     for layer in network.weighted_layers:
-        surgery = _Surgery.plan(network, now, layer.name, evidence, pattern, damping, doomed.get(layer.name, 0))
-        now = now.replacing(surgery.layer(now.layer(layer.name), doomed.get(layer.name, 0)))
+        some, rest = (moments(network, now, layer.name, part) for part in (fitted, held_back))
+        weights, count = matrix(layer), doomed.get(layer.name, 0)
+        stays = _Surgery.plan(some + rest, weights, pattern, damping, count).stays(count)
+        trials = [_refitted(some, weights, stays, each) for each in DAMPINGS]
+        best = int(np.argmin([rest.errors(trial).sum() for trial in trials]))
+        now = now.replacing(with_matrix(layer, _refitted(some + rest, weights, stays, DAMPINGS[best])))
     return now
 
 
@@ -76,8 +87,10 @@ def shares(
     costs, gives = [], []
     for layer in fitting:
         blocks = np.array([int(level * layer.weight.size / pattern.block) for level in LEVELS])
-        surgery = _Surgery.plan(network, network, layer.name, evidence, pattern, damping, int(blocks[-1]))
-        edits = [network.replacing(surgery.layer(layer, count)) for count in blocks.tolist()]
+        seen, weights = moments(network, network, layer.name, evidence), matrix(layer)
+        surgery = _Surgery.plan(seen, weights, pattern, damping, int(blocks[-1]))
+        fits = [_refitted(seen, weights, surgery.stays(count), damping) for count in blocks.tolist()]
+        edits = [network.replacing(with_matrix(layer, rows)) for rows in fits]
         costs.append(np.array([output_error(each, evidence.run, samples, expected) for each in edits]))
         gives.append(blocks * pattern.block)
     target = round(sparsity * network.weight_count / pattern.block) * pattern.block
@@ -91,29 +104,37 @@ def shares(
 
 @dataclass(frozen=True)
 class _Surgery:
-    """A layer's least squares, and the order in which its blocks go."""
+    """The order in which a layer's blocks go."""
 
-    problems: list[Problem]
     orders: list[Order]
     pattern: Pattern
+    shape: Shape
+    """Of the layer's matrix."""
 
     @classmethod
-    def plan(
-        cls, target: Network, now: Network, name: str, evidence: Evidence, pattern: Pattern, damping: float, most: int
-    ) -> _Surgery:
+    def plan(cls, seen: Moments, weights: Array, pattern: Pattern, damping: float, most: int) -> _Surgery:
         """`most`: how many blocks will be asked for at most; without any, no order is needed."""
-        weights = matrix(target.layer(name))
-        found = list(problems(moments(target, now, name, evidence), weights, damping))
-        orders = [removal_order(each, pattern, each.best) for each in found] if most else []
-        return cls(found, orders, pattern)
+        found = problems(seen, weights, damping) if most else ()
+        return cls([removal_order(each, pattern, each.best) for each in found], pattern, weights.shape)
 
-    def layer(self, layer: Layer, count: int) -> Layer:
-        """The layer without `count` blocks."""
-        width = self.problems[0].hessian.shape[0]
-        if not count:
-            return with_matrix(layer, np.stack([each.best for each in self.problems]))
-        stays = survivors(self.orders, self.pattern, count, width)
-        return with_matrix(layer, np.stack([refit(*each) for each in zip(self.problems, stays, strict=True)]))
+    def stays(self, count: int) -> Array:
+        """What is left without `count` blocks, as booleans in the layer's matrix."""
+        return survivors(self.orders, self.pattern, count, self.shape[-1]) if count else np.ones(self.shape, bool)
+
+
+def _refitted(seen: Moments, weights: Array, stays: Array, damping: float) -> Array:
+    """The layer's matrix with the best values where it `stays`, and zeros elsewhere."""
+    found = problems(seen, weights, damping)
+    return np.stack([refit(problem, mask) for problem, mask in zip(found, stays, strict=True)])
+
+
+def _parts(evidence: Evidence) -> tuple[Evidence, Evidence]:
+    """Three quarters of the samples, and every fourth; all of them twice, if there are too few to divide."""
+    every = np.arange(len(evidence.samples))
+    last = every % PARTS == PARTS - 1
+    if not last.any():
+        return evidence, evidence
+    return replace(evidence, samples=evidence.samples[~last]), replace(evidence, samples=evidence.samples[last])
 
 
 def _steepness(cost: Array, give: Array, option: int) -> float:

@@ -19,7 +19,8 @@ from edge_converters.passes.unfolding import Moments
 DAMPING: Final = 0.01
 """Of the mean of the Hessian's diagonal; it ties the weights to those they were."""
 MEMORY: Final = 1 << 24
-"""Bytes of inverse Hessians worked on at once: what a processor's cache holds."""
+"""Bytes of matrices, one for each row, that are in work at once."""
+TINY: Final = 1e-300
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,7 @@ def problems(moments: Moments, weights: Array, damping: float = DAMPING) -> Iter
 
 def removal_order(problem: Problem, pattern: Pattern, weights: Array) -> Order:
     """Greedily, the block whose removal costs least goes first, and the others move to make up for it."""
-    width = problem.hessian.shape[0]
-    rows = max(1, MEMORY // (8 * width * width))
+    rows = max(1, MEMORY // (8 * weights.shape[1] ** 2))
     parts = [_ordered(problem, pattern, weights[start : start + rows]) for start in range(0, len(weights), rows)]
     return Order(np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts]))
 
@@ -115,56 +115,71 @@ def refit(problem: Problem, stays: Array) -> Array:
 
 
 def _ordered(problem: Problem, pattern: Pattern, weights: Array) -> tuple[Array, Array]:
-    outputs, width = weights.shape
-    blocks, size = (width - 1) // pattern.block, pattern.block
+    outputs, size = len(weights), pattern.block
+    blocks = (weights.shape[1] - 1) // size
     every = np.arange(outputs)
-    rows, inverse = weights.copy(), np.repeat(problem.inverse[None], outputs, axis=0)
-    columns = np.arange(blocks * size).reshape(blocks, size)
+    state = _State.start(problem.inverse, weights, size)
     left = np.ones((outputs, blocks), bool)
     steps = blocks if not pattern.of else blocks // pattern.of * (pattern.of - pattern.keep)
     order, losses = np.zeros((outputs, steps), np.intp), np.zeros((outputs, steps))
     for step in range(steps):
-        costs = _costs(rows, inverse, columns)
-        costs[~_allowed(left, pattern)] = np.inf
+        costs = np.where(_allowed(left, pattern), state.costs(), np.inf)
         block = costs.argmin(axis=1)
         order[:, step], losses[:, step] = block, costs[every, block]
         left[every, block] = False
-        _eliminate(rows, inverse, columns[block])
+        for place in range(size):
+            state.eliminate(block * size + place)
     return order, np.maximum.accumulate(np.maximum(losses, 0), axis=1)
 
 
-def _costs(rows: Array, inverse: Array, columns: Array) -> Array:
-    """[outputs, blocks]: the error that removing a block adds. A block that is gone has no meaningful cost."""
-    if columns.shape[1] == 1:
-        diagonal = np.einsum("oww->ow", inverse)[:, columns[:, 0]]
-        return np.asarray(rows[:, columns[:, 0]] ** 2 / np.maximum(diagonal, 1e-300))
-    corner = inverse[:, columns[:, :, None], columns[:, None, :]]
-    inner = _inverted(corner)
-    part = rows[:, columns]
-    return np.asarray(np.einsum("obi,obij,obj->ob", part, inner, part, optimize=True))
+@dataclass
+class _State:
+    """Rows in the middle of their surgery.
 
+    A row's inverse Hessian without the columns that went is the first one less the outer products of `factors`: a
+    Cholesky decomposition whose pivots are what goes. Only its diagonal is kept up to date.
+    """
 
-def _eliminate(rows: Array, inverse: Array, gone: Array) -> None:
-    """Takes columns `gone` [outputs, size] out of each row and of its inverse Hessian, in place."""
-    every = np.arange(len(rows))
-    column = np.take_along_axis(inverse, gone[:, None, :], axis=2)
-    corner = np.take_along_axis(column, gone[:, :, None], axis=1)
-    solved = column @ _inverted(corner)
-    rows -= (solved @ np.take_along_axis(rows, gone, axis=1)[:, :, None])[:, :, 0]
-    inverse -= solved @ column.transpose(0, 2, 1)
-    rows[every[:, None], gone] = 0
-    # exactly nothing is left of them; a tiny number would grow in later steps
-    inverse[every[:, None], gone] = 0
-    inverse[every[:, None], :, gone] = 0
+    inverse: Array
+    """[width, width], the first one, of all rows."""
+    rows: Array
+    """[outputs, width]"""
+    corners: Array
+    """[outputs, blocks, size, size]: the diagonal of each row's inverse, by blocks."""
+    factors: Array
+    """[outputs, steps, width], of which `count` are there."""
+    count: int = 0
 
+    @classmethod
+    def start(cls, inverse: Array, weights: Array, size: int) -> _State:
+        columns = np.arange(len(inverse) - 1).reshape(-1, size)
+        corners = np.repeat(inverse[columns[:, :, None], columns[:, None, :]][None], len(weights), axis=0)
+        return cls(inverse, weights.copy(), corners, np.zeros((len(weights), columns.size, len(inverse))))
 
-def _inverted(corner: Array) -> Array:
-    """Inverses of small positive matrices; of nothing where a block is already gone."""
-    size = corner.shape[-1]
-    if size == 1:
-        return np.asarray(1 / np.where(corner > 0, corner, np.inf))
-    gone = np.einsum("...ii->...i", corner).min(axis=-1) <= 0
-    return np.linalg.inv(np.where(gone[..., None, None], np.eye(size), corner))
+    def costs(self) -> Array:
+        """[outputs, blocks]: the error that removing a block adds; for a block that is gone nothing that counts."""
+        outputs, blocks, size, _ = self.corners.shape
+        part = self.rows[:, :-1].reshape(outputs, blocks, size)
+        if size == 1:
+            return np.asarray(part[..., 0] ** 2 / np.maximum(self.corners[..., 0, 0], TINY))
+        gone = np.einsum("obii->obi", self.corners).min(axis=2) <= TINY
+        inner = np.linalg.inv(np.where(gone[..., None, None], np.eye(size), self.corners))
+        return np.asarray(np.einsum("obi,obij,obj->ob", part, inner, part, optimize=True))
+
+    def eliminate(self, columns: Array) -> None:
+        """Takes one column [outputs] out of each row."""
+        every, before = np.arange(len(self.rows)), self.factors[:, : self.count]
+        shared = before[every, :, columns]
+        factor = self.inverse[columns] - (shared[:, None, :] @ before)[:, 0]
+        pivot = np.sqrt(np.maximum(factor[every, columns], TINY))[:, None]
+        factor /= pivot
+        self.rows -= factor * (self.rows[every, columns][:, None] / pivot)
+        self.rows[every, columns] = 0
+        self.factors[:, self.count] = factor
+        self.count += 1
+        outputs, blocks, size, _ = self.corners.shape
+        part = factor[:, :-1].reshape(outputs, blocks, size)
+        self.corners -= part[..., :, None] * part[..., None, :]
 
 
 def _allowed(left: Array, pattern: Pattern) -> Array:

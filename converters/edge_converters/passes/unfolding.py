@@ -28,6 +28,15 @@ class Moments:
     """[groups, outputs / groups]: of the squares of what it should answer."""
     rows: int
 
+    def __add__(self, other: Moments) -> Moments:
+        """Of the rows of both."""
+        return Moments(
+            self.inputs + other.inputs,
+            self.targets + other.targets,
+            self.energy + other.energy,
+            self.rows + other.rows,
+        )
+
     @property
     def mean_input(self) -> Array:
         """[groups, width]."""
