@@ -64,7 +64,8 @@ def retrain(
     """
     own = folder / "trained"
     own.mkdir()
-    trained, lessons = _train(source, training, data, own, seed)
+    with Worker() as child:  # that training is repeatable is a switch for a whole process, which makes it slower
+        trained, lessons = train(source, training, data, own, seed, child)
     made = prepare(trained, data, formats, own, worker, seed)
     return Retrained(replace(made, reference=floats.reference, files=floats.files), lessons)
 
@@ -76,10 +77,14 @@ def split(samples: Samples) -> tuple[Samples, Samples]:
     return samples.take(rows[cut:]), samples.take(rows[:cut])
 
 
-def _train(
-    source: Source, training: Training, data: Data, folder: Path, seed: int
+def train(
+    source: Source, training: Training, data: Data, folder: Path, seed: int, worker: Worker
 ) -> tuple[Source, tuple[Lesson, ...]]:
-    """In a process of its own, which computes the same each time and is slower for it."""
+    """The trained model as a Keras file in `folder`, and what each step led to; the same for the same input.
+
+    Raises:
+        BadInput, NotConvertible: as `retrain`.
+    """
     samples, output = folder / "samples.npz", folder / "trained.keras"
     learning, validation = split(training.samples)
     arrays: dict[str, Any] = {
@@ -90,16 +95,15 @@ def _train(
         "calibration": data.model_input(data.calibration.x),
     }
     np.savez(samples, **arrays)
-    with Worker() as child:
-        said = child.call(
-            Task.TRAIN_KERAS,
-            source=str(source.path),
-            samples=str(samples),
-            labelled=training.samples.y is not None,
-            steps=[as_plain(step) for step in training.steps],
-            seed=seed,
-            output=str(output),
-        )
+    said = worker.call(
+        Task.TRAIN_KERAS,
+        source=str(source.path),
+        samples=str(samples),
+        labelled=training.samples.y is not None,
+        steps=[as_plain(step) for step in training.steps],
+        seed=seed,
+        output=str(output),
+    )
     return recognise(output), tuple(Lesson(**each) for each in said["lessons"])
 
 

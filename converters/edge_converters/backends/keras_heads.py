@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import keras
 
+from edge_converters.backends.keras_network import call
+
 HEADS: Final = frozenset({"softmax", "sigmoid"})
 
 
@@ -38,7 +40,10 @@ def put_on(model: Any, head: Head) -> Any:
 
 
 def _copy(model: Any, name: str, last: Callable[[Any], Any]) -> Any:
-    copy = keras.models.clone_model(model, clone_function=lambda layer: (last if layer.name == name else _like)(layer))
+    def made(layer: Any) -> Any:
+        return last(layer) if layer.name == name else _like(layer)
+
+    copy = keras.models.clone_model(model, clone_function=made, call_function=call)
     copy.set_weights(model.get_weights())
     return copy
 

@@ -166,7 +166,7 @@ def write(model: Any, network: Network) -> Any:
         size = _SIZES.get(type(layer).__name__)
         return type(layer).from_config(layer.get_config() | (size(edited[layer.name]) if size else {}))
 
-    result = keras.models.clone_model(model, clone_function=made, call_function=_call)
+    result = keras.models.clone_model(model, clone_function=made, call_function=call)
     for layer in result.layers:
         like = edited.get(layer.name)
         if like is not None and like.kind in _STORED and like.constants:
@@ -189,8 +189,8 @@ def runner(model: Any) -> Run:
     return run
 
 
-def _call(layer: Any, *args: Any, **kwargs: Any) -> Any:
-    # a layer that took the place of another does not know that one's options
+def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+    """The layer's result. One that took the place of another does not know that one's options."""
     return layer(args[0]) if isinstance(layer, keras.layers.Identity) else layer(*args, **kwargs)
 
 

@@ -1,8 +1,8 @@
 """A narrower network with the most important channels of a wide one: where a student begins, not where it ends.
 
 A channel counts by the weights that write it times those that read it (the L1 norm of Li et al., "Pruning Filters for
-Efficient ConvNets", ICLR 2017, made blind to a scale that one layer gives and the next takes back), batch normalisation
-taken in. Channels that are tied to others go with them. What is left answers badly until it is trained.
+Efficient ConvNets", ICLR 2017, made blind to the channel's own scale), batch normalisation taken in. Channels that are
+tied to others go with them. What is left answers badly until it is trained.
 """
 
 from __future__ import annotations
