@@ -71,4 +71,4 @@ def _robustness(profile: Profile, draft: Draft, shop: Workshop) -> Robustness | 
         return None
     base = Subject(shop.floats.files[profile.format], shop.floats.reference)
     own = Subject(draft.file, draft.real)
-    return check(shop.checkup, base, own, shop.data, shop.metric, shop.worker, profile.threads, shop.steps)
+    return check(shop.checkup, base, own, shop.data, shop.metric, shop.worker, shop.steps)

@@ -1,9 +1,15 @@
-"""Inner tensors of a TFLite variant beside its float file's, in LiteRT's own kernels, which keep every tensor."""
+"""Inner tensors of a TFLite variant beside its float file's, in LiteRT's own kernels, which keep every tensor.
+
+Variants carry no names of inner tensors, so operators are paired by their order: those of one name, past what only one
+file has, such as QUANTIZE.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from difflib import SequenceMatcher
+from typing import Any, Final
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -12,21 +18,38 @@ from edge_converters.backends import tflite_graph
 from edge_converters.backends.arrays import Array
 from edge_converters.layers import Trace, compare
 
+Graph = dict[str, Any]
+STRUCTURAL: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})
+
 
 def compare_files(base: str, variant: str, inputs: str, stored: str) -> dict[str, Any]:
     """`layers` as `LayerError` fields, over samples [n, ...]: `inputs` (.npy) for `base`, `stored` for `variant`."""
     graph = tflite_graph.read(base)
-    layers = [
-        (graph["tensors"][place]["name"], operator["name"])
-        for operator in graph["operators"]
-        for place in operator["outputs"]
-    ]
-    names = {name for name, _ in layers}
-    found = compare(layers, -1, (_trace(base, names), _trace(variant, names)), (np.load(inputs), np.load(stored)))
+    pairs = pair(graph, tflite_graph.read(variant))
+    names = {place: graph["tensors"][place]["name"] or f"tensor {place}" for _, place, _ in pairs}
+    layers = [(names[place], operator) for operator, place, _ in pairs]
+    traces = (
+        _trace(base, {names[place]: place for _, place, _ in pairs}),
+        _trace(variant, {names[place]: other for _, place, other in pairs}),
+    )
+    found = compare(layers, -1, traces, (np.load(inputs), np.load(stored)))
     return {"layers": [asdict(each) for each in found]}
 
 
-def _trace(model: str, names: set[str]) -> Trace:
+def pair(base: Graph, variant: Graph) -> list[tuple[str, int, int]]:
+    """Operators that both have: the name, and the place of the first output's tensor in each."""
+    ours, theirs = (
+        [each for each in graph["operators"] if each["name"] not in STRUCTURAL] for graph in (base, variant)
+    )
+    matcher = SequenceMatcher(None, [each["name"] for each in ours], [each["name"] for each in theirs], autojunk=False)
+    return [
+        (ours[block.a + step]["name"], ours[block.a + step]["outputs"][0], theirs[block.b + step]["outputs"][0])
+        for block in matcher.get_matching_blocks()
+        for step in range(block.size)
+    ]
+
+
+def _trace(model: str, places: Mapping[str, int]) -> Trace:
     interpreter = Interpreter(
         model_path=model,
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
@@ -34,13 +57,12 @@ def _trace(model: str, names: set[str]) -> Trace:
     )
     interpreter.allocate_tensors()
     (entry,) = interpreter.get_input_details()
-    # of tensors with one name the first is what the operator gives out
-    details = {each["name"]: each for each in reversed(interpreter.get_tensor_details()) if each["name"] in names}
+    details = {each["index"]: each for each in interpreter.get_tensor_details()}
 
     def trace(sample: Array) -> dict[str, Array]:
         interpreter.set_tensor(entry["index"], sample)
         interpreter.invoke()
-        return {name: _real(interpreter.get_tensor(each["index"]), each) for name, each in details.items()}
+        return {name: _real(interpreter.get_tensor(place), details[place]) for name, place in places.items()}
 
     return trace
 

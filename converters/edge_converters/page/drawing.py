@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 WIDTH: Final = 440.0
-LETTER: Final = 6.3
+LETTER: Final = 7.0
 """Of an axis label at most, on average, in units of the drawing."""
 
 Shape = Literal["rect", "circle", "line", "polyline", "polygon", "text"]

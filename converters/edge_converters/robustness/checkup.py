@@ -72,7 +72,6 @@ class _Bench:
     data: Data
     metric: Metric
     worker: Worker
-    threads: int
     rows: Rows
     """Of the evaluation data: the samples that are made worse."""
     domain: Domain
@@ -96,7 +95,7 @@ class _Bench:
     def answers(self, file: ModelFile, x: Array) -> Outputs:
         """One model's answers to `x`, as the float model takes it."""
         entry = stored_inputs(file, x, "checkup")
-        real, _ = run(file, RUN_ON_CPU[file.format], entry, self.worker, threads=self.threads)
+        real, _ = run(file, RUN_ON_CPU[file.format], entry, self.worker, threads=1)
         return in_order(list(self.source.answers), real)
 
     def scores(self, outputs: Outputs, rows: Rows) -> Array:
@@ -132,7 +131,6 @@ def check(
     data: Data,
     metric: Metric,
     worker: Worker,
-    threads: int,
     steps: Steps,
 ) -> Robustness:
     """How `variant` stands up beside the float model `source`, both of the same format, on the decision data.
@@ -142,7 +140,7 @@ def check(
     """
     rows = _chosen(data.decision_rows, metric, plan.seed)
     domain = domain_of(data.model_input(data.calibration.x), plan.extent.kind)
-    bench = _Bench(source, variant, data, metric, worker, threads, rows, domain, plan)
+    bench = _Bench(source, variant, data, metric, worker, rows, domain, plan)
     sweeps = [*_corrupted(bench, steps), *_attacked(bench, steps)]
     random = list(_random(bench, steps))
     judged, told = statistics.judge(sweeps, random)
