@@ -11,6 +11,7 @@ from typing import Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from edge_contracts.manifest import Figure
 from edge_converters.guard import Verdict
 from edge_converters.memory import describe as describe_memory
 from edge_converters.page.view import details, overview
@@ -22,6 +23,8 @@ from edge_converters.training import describe as describe_lesson
 
 PAGE_FILE: Final = "report.html"
 FOLDER: Final = Path(__file__).parent / "templates"
+
+MEMORY: Final = ("arena", "flash", "sram")
 
 MEANING: Final[dict[Verdict, str]] = {
     Verdict.PASS: "every profile has a variant that keeps its accuracy",
@@ -87,6 +90,11 @@ def capitalize_first(words: str) -> str:
     return words[:1].upper() + words[1:]
 
 
+def memories(report: ProfileReport) -> list[tuple[str, Figure]]:
+    """The figures of memory that the table of variants shows."""
+    return [(name, report.figures[name]) for name in MEMORY if report.figures and name in report.figures]
+
+
 def flagged(reports: Sequence[ProfileReport]) -> list[ProfileReport]:
     """Profiles whose variant is brittle."""
     return [report for report in reports if report.robustness and report.robustness.brittle]
@@ -108,6 +116,7 @@ _environment.filters.update(
     ms=milliseconds,
     figure=figure,
     flagged=flagged,
+    memories=memories,
     capitalize_first=capitalize_first,
     comparison=describe_comparison,
     memory=describe_memory,

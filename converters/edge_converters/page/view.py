@@ -86,7 +86,9 @@ def overview(outcome: Conversion) -> Overview:
     size, time = "Size against drop of every candidate", "Latency against drop of the variants that were timed"
     return Overview(
         drops=_drops(outcome),
-        sizes=charts.trade(sizes, groups, "size, KiB", "drop in ranking, points", allowed, size, log=True)
+        sizes=charts.trade(
+            sizes, groups, "size, KiB", "drop in ranking, or its worst slice's, points", allowed, size, log=True
+        )
         if len(sizes) > 1
         else None,
         latencies=charts.trade(times, groups, "ms, median", "drop in the decision, points", allowed, time, log=True)

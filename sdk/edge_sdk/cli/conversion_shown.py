@@ -81,7 +81,12 @@ def _value(value: float, error: bool) -> str:
 
 
 def _size(count: int | None) -> str:
-    return "-" if count is None else f"{count / 1024:.0f}K" if count < 10 * 1024**2 else f"{count / 1024**2:.0f}M"
+    """In one figure with its unit: bytes, kibibytes or mebibytes."""
+    if count is None:
+        return "-"
+    if count < 1024:
+        return f"{count}B"
+    return f"{count / 1024:.0f}K" if count < 10 * 1024**2 else f"{count / 1024**2:.0f}M"
 
 
 def _remarks(report: ProfileReport) -> Iterable[str]:
@@ -93,7 +98,8 @@ def _remarks(report: ProfileReport) -> Iterable[str]:
     else:
         yield f"{report.profile}: {report.verdict}: {best.name}: {best.sentence}. {report.hint}"
     for other in _others(report, best):
-        yield f"{report.profile}: {other.name} not taken: {other.sentence}. {other.hint}".rstrip()
+        said, *_ = other.sentence.split("; ")  # the report has it whole
+        yield f"{report.profile}: {other.name} not taken: {said}. {other.hint}".rstrip()
 
 
 def _others(report: ProfileReport, best: Candidate) -> list[Candidate]:
