@@ -30,6 +30,7 @@ from edge_converters.held_back import hold_back
 from edge_converters.identity import Identity
 from edge_converters.ladder import Climb
 from edge_converters.latency import Stopwatch
+from edge_converters.lint.inspection import check_source
 from edge_converters.machine import describe_machine
 from edge_converters.measures import ask, metric_for
 from edge_converters.memory import Meter
@@ -150,6 +151,7 @@ def _work(job: Job, profiles: Sequence[Profile], shelf: Shelf, steps: Steps) -> 
     steps.begin("reading the source and proving the float conversions")
     formats = tuple(dict.fromkeys(profile.format for profile in profiles))
     with _workplace() as folder, Worker() as worker, Stopwatch() as stopwatch:
+        check_source(job.source, worker)
         floats = prepare(job.source, data, formats, folder, worker, job.seed)
         metric = metric_for(job.asked, floats.reference, data.evaluation, data.model_input(data.evaluation.x))
         basis = Basis(metric.name, metric.task, count_answers(metric, floats.reference), metric.error)

@@ -31,11 +31,13 @@ DESCRIBE: Final[dict[SourceKind, Task]] = {
     SourceKind.KERAS: Task.DESCRIBE_TENSORFLOW,
     SourceKind.SAVED_MODEL: Task.DESCRIBE_TENSORFLOW,
     SourceKind.ONNX: Task.DESCRIBE_ONNX,
+    SourceKind.TFLITE: Task.DESCRIBE_TFLITE,
 }
 RUN_SOURCE: Final[dict[SourceKind, Task]] = {
     SourceKind.KERAS: Task.RUN_TENSORFLOW_SOURCE,
     SourceKind.SAVED_MODEL: Task.RUN_TENSORFLOW_SOURCE,
     SourceKind.ONNX: Task.RUN_ONNX_SOURCE,
+    SourceKind.TFLITE: Task.RUN_TFLITE_SOURCE,
 }
 BASE: Final = Recipe(Scheme.FP32)
 

@@ -18,9 +18,11 @@ class Step(StrEnum):
 
     CANONICAL_SAVED_MODEL = "canonical-saved-model"
     CANONICAL_ONNX = "canonical-onnx"
+    CANONICAL_TFLITE = "canonical-tflite"
     TENSORFLOW_TO_ONNX = "tensorflow-to-onnx"
     ONNX_TO_TENSORFLOW = "onnx-to-tensorflow"
     TENSORFLOW_TO_TFLITE = "tensorflow-to-tflite"
+    TFLITE_TO_ONNX = "tflite-to-onnx"
 
 
 ROUTES: Final[dict[tuple[SourceKind, Format], tuple[Step, ...]]] = {
@@ -29,6 +31,8 @@ ROUTES: Final[dict[tuple[SourceKind, Format], tuple[Step, ...]]] = {
     (SourceKind.ONNX, "onnx"): (Step.CANONICAL_ONNX,),
     (SourceKind.KERAS, "onnx"): (Step.CANONICAL_SAVED_MODEL, Step.TENSORFLOW_TO_ONNX, Step.CANONICAL_ONNX),
     (SourceKind.SAVED_MODEL, "onnx"): (Step.CANONICAL_SAVED_MODEL, Step.TENSORFLOW_TO_ONNX, Step.CANONICAL_ONNX),
+    (SourceKind.TFLITE, "tflite"): (Step.CANONICAL_TFLITE,),
+    (SourceKind.TFLITE, "onnx"): (Step.CANONICAL_TFLITE, Step.TFLITE_TO_ONNX, Step.CANONICAL_ONNX),
     (SourceKind.ONNX, "tflite"): (
         Step.CANONICAL_ONNX,
         Step.ONNX_TO_TENSORFLOW,
@@ -44,7 +48,7 @@ def travel(source: Source, target: Format, folder: Path, worker: Worker) -> Path
     path, kind = source.path, source.kind
     for step in ROUTES[source.kind, target]:
         path = _STEPS[step](path, kind, folder, worker)
-        kind = SourceKind.ONNX if path.suffix == ".onnx" else SourceKind.SAVED_MODEL
+        kind = _KINDS.get(path.suffix, SourceKind.SAVED_MODEL)
     return path
 
 
@@ -60,6 +64,21 @@ def _canonical_onnx(path: Path, kind: SourceKind, folder: Path, worker: Worker) 
     output = folder / "canonical.onnx"
     if not output.exists():
         worker.call(Task.PREPARE_ONNX, source=str(path), canonical=str(output))
+    return output
+
+
+def _canonical_tflite(path: Path, kind: SourceKind, folder: Path, worker: Worker) -> Path:
+    del kind
+    output = folder / "canonical.tflite"
+    if not output.exists():
+        worker.call(Task.PREPARE_TFLITE, source=str(path), output=str(output))
+    return output
+
+
+def _tflite_to_onnx(path: Path, kind: SourceKind, folder: Path, worker: Worker) -> Path:
+    del kind
+    output = folder / "exported.onnx"
+    worker.call(Task.TFLITE_TO_ONNX, canonical=str(path), output=str(output))
     return output
 
 
@@ -86,9 +105,12 @@ def _tensorflow_to_tflite(path: Path, kind: SourceKind, folder: Path, worker: Wo
     return output
 
 
+_KINDS: Final = {".onnx": SourceKind.ONNX, ".tflite": SourceKind.TFLITE}
 _STEPS: Final[dict[Step, Callable[[Path, SourceKind, Path, Worker], Path]]] = {
     Step.CANONICAL_SAVED_MODEL: _canonical_saved_model,
     Step.CANONICAL_ONNX: _canonical_onnx,
+    Step.CANONICAL_TFLITE: _canonical_tflite,
+    Step.TFLITE_TO_ONNX: _tflite_to_onnx,
     Step.TENSORFLOW_TO_ONNX: _tensorflow_to_onnx,
     Step.ONNX_TO_TENSORFLOW: _onnx_to_tensorflow,
     Step.TENSORFLOW_TO_TFLITE: _tensorflow_to_tflite,

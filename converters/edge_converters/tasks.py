@@ -10,6 +10,10 @@ from typing import Final
 class Task(StrEnum):
     """One call into a backend. Arguments and answers are JSON; arrays and models travel as files."""
 
+    SURVEY_KERAS = "survey-keras"
+    SURVEY_SAVED_MODEL = "survey-saved-model"
+    SURVEY_ONNX = "survey-onnx"
+    SURVEY_TFLITE = "survey-tflite"
     DESCRIBE_TENSORFLOW = "describe-tensorflow"
     PREPARE_TENSORFLOW = "prepare-tensorflow"
     TRAIN_KERAS = "train-keras"
@@ -20,6 +24,10 @@ class Task(StrEnum):
     DESCRIBE_ONNX = "describe-onnx"
     PREPARE_ONNX = "prepare-onnx"
     RUN_ONNX_SOURCE = "run-onnx-source"
+    DESCRIBE_TFLITE = "describe-tflite"
+    PREPARE_TFLITE = "prepare-tflite"
+    RUN_TFLITE_SOURCE = "run-tflite-source"
+    TFLITE_TO_ONNX = "tflite-to-onnx"
     STEP_AGAINST_SOURCE = "step-against-source"
     ONNX_TO_TENSORFLOW = "onnx-to-tensorflow"
     MAKE_ONNX = "make-onnx"
@@ -60,6 +68,10 @@ def _at(place: str, extra: str = "convert") -> Implementation:
 
 
 TASKS: Final[dict[Task, Implementation]] = {
+    Task.SURVEY_KERAS: _at("keras_survey.survey"),
+    Task.SURVEY_SAVED_MODEL: _at("saved_model_survey.survey"),
+    Task.SURVEY_ONNX: _at("onnx_survey.survey"),
+    Task.SURVEY_TFLITE: _at("tflite_survey.survey"),
     Task.DESCRIBE_TENSORFLOW: _at("tensorflow_source.describe"),
     Task.PREPARE_TENSORFLOW: _at("tensorflow_source.prepare"),
     Task.TRAIN_KERAS: _at("keras_lessons.train"),
@@ -70,6 +82,10 @@ TASKS: Final[dict[Task, Implementation]] = {
     Task.DESCRIBE_ONNX: _at("onnx_source.describe"),
     Task.PREPARE_ONNX: _at("onnx_source.prepare"),
     Task.RUN_ONNX_SOURCE: _at("onnxruntime_engine.run_source"),
+    Task.DESCRIBE_TFLITE: _at("tflite_source.describe"),
+    Task.PREPARE_TFLITE: _at("tflite_source.prepare"),
+    Task.RUN_TFLITE_SOURCE: _at("tflite_source.run_source"),
+    Task.TFLITE_TO_ONNX: _at("tflite_source.to_onnx"),
     Task.STEP_AGAINST_SOURCE: _at("tensorflow_gradients.attack"),
     Task.ONNX_TO_TENSORFLOW: _at("onnx_import.to_saved_model"),
     Task.MAKE_ONNX: _at("onnx_variant.make"),

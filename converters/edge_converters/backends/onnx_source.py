@@ -31,21 +31,30 @@ def describe(source: str, kind: str) -> dict[str, Any]:
 def prepare(source: str, canonical: str) -> dict[str, Any]:
     """Write the canonical graph; returns its operators."""
     model = _load(source)
-    entry = _entry(model)
-    _drop_weights_from_inputs(model, entry.name)
-    _fix_batch(entry)
-    if _opset(model) < OPSET:
-        model = _upgraded(model)
+    take_one_sample(model)
+    if opset_of(model) < OPSET:
+        model = upgraded(model)
     model.ir_version = max(model.ir_version, IR_VERSION)
     unfolded = Path(canonical).with_suffix(".unfolded.onnx")
     onnx.save(model, unfolded)
-    del model, entry  # one copy of the weights less while ONNX Runtime holds its own
+    del model  # one copy of the weights less while ONNX Runtime holds its own
     _fold(unfolded, canonical)
     onnx.shape_inference.infer_shapes_path(canonical, canonical)
     folded = onnx.load(canonical)
     _drop_unused_domains(folded)
     onnx.save(folded, canonical)
     return {"operators": sorted({node.op_type for node in folded.graph.node})}
+
+
+def take_one_sample(model: onnx.ModelProto) -> None:
+    """Give the model batch 1, and the sample as its only input.
+
+    Raises:
+        NotConvertible: it has other inputs, or no such batch.
+    """
+    entry = _entry(model)
+    _drop_weights_from_inputs(model, entry.name)
+    _fix_batch(entry)
 
 
 def _load(source: str) -> onnx.ModelProto:
@@ -86,7 +95,8 @@ def _shape(entry: onnx.ValueInfoProto) -> list[int | None]:
     return [side.dim_value if side.HasField("dim_value") and side.dim_value > 0 else None for side in sides]
 
 
-def _opset(model: onnx.ModelProto) -> int:
+def opset_of(model: onnx.ModelProto) -> int:
+    """The version of the standard operators that the model is written in."""
     return next((each.version for each in model.opset_import if each.domain in {"", "ai.onnx"}), 1)
 
 
@@ -107,14 +117,29 @@ def _fix_batch(entry: onnx.ValueInfoProto) -> None:
     side.dim_value = 1
 
 
-def _upgraded(model: onnx.ModelProto) -> onnx.ModelProto:
+def upgraded(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same model in `OPSET`.
+
+    Raises:
+        NotConvertible: an operator of it has no way there.
+    """
     try:
         return version_converter.convert_version(model, OPSET)
-    except (RuntimeError, version_converter.ConvertError) as error:
+    except (RuntimeError, version_converter.ConvertError, onnx.shape_inference.InferenceError) as error:
         words = " ".join(str(error).split())[:200]
+        suspects = ", ".join(_suspects(model))
         raise NotConvertible(
-            f"opset {_opset(model)} cannot be brought to {OPSET}: {words}", f"Export the model with opset {OPSET}."
+            f"opset {opset_of(model)} cannot be brought to {OPSET} because of {suspects}: {words}",
+            f"Export the model with opset {OPSET}.",
         ) from error
+
+
+def _suspects(model: onnx.ModelProto) -> list[str]:
+    """Operators that newer opsets do not have; where there are none, those that mean something else there."""
+    names = sorted({node.op_type for node in model.graph.node if node.domain in {"", "ai.onnx"}})
+    there = {name: onnx.defs.get_schema(name, OPSET) for name in names if onnx.defs.has(name, OPSET)}
+    gone = [name for name in names if name not in there or there[name].deprecated]
+    return gone or [name for name in names if there[name].since_version > opset_of(model)] or names
 
 
 def _fold(unfolded: Path, canonical: str) -> None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from edge_converters.backends import keras_survey, saved_model_survey
 from edge_converters.backends.arrays import save_arrays
 from edge_converters.errors import BadInput, NotConvertible
 
@@ -82,6 +83,7 @@ def load(source: str, kind: str) -> _Model:
 
 
 def _saved_model(source: str) -> _Model:
+    saved_model_survey.refuse_code(source)
     try:
         owner = tf.saved_model.load(source)
     except (OSError, ValueError, KeyError, AttributeError, RuntimeError, tf.errors.OpError) as error:
@@ -112,7 +114,8 @@ def _keras(source: str) -> _Model:
 
 
 def _load_keras(source: str) -> Any:
-    """Keras 3 first; files of Keras 2 that it cannot read by tf_keras."""
+    """Keras 3 first; files of Keras 2 that it cannot read by tf_keras, which would run code that a file carries."""
+    keras_survey.refuse_code(source)
     try:
         return keras.models.load_model(source, compile=False)
     except Exception as error:  # Keras raises anything on a file it does not understand

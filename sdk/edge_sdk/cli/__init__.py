@@ -19,6 +19,7 @@ from edge_sdk.cli import alerts, devices, keys, profiles, releases, rollouts, se
 from edge_sdk.cli.convert import convert
 from edge_sdk.cli.demo import demo
 from edge_sdk.cli.emulate import emulate
+from edge_sdk.cli.lint import lint
 from edge_sdk.cli.login import login
 from edge_sdk.cli.publish import publish
 from edge_sdk.cli.telemetry import telemetry
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 
 app.add_typer(profiles.profiles_app, name="profiles")
+app.command()(lint)
 app.command()(convert)
 app.add_typer(keys.app, name="keys")
 app.command()(publish)
