@@ -12,6 +12,10 @@ from typing import Final
 from edge_contracts.lifecycle import ABORTABLE, MAX_TRANSITIONS, OUTCOMES, diagram
 from edge_contracts.reasons import REASONS
 from edge_contracts.topics import ROOT, TOPICS
+from edge_converters.robustness.attacks import SIZES
+from edge_converters.robustness.checkup import SECONDS
+from edge_converters.robustness.corruptions import CORRUPTIONS
+from edge_converters.robustness.findings import MARGIN
 from edge_profiles.boards import shipped
 from edge_profiles.fields import rows as profile_fields
 from edge_profiles.schemes import CLASSES, FORMATS, SCHEMES, Scheme
@@ -119,12 +123,36 @@ def profiles() -> str:
     )
 
 
+def robustness() -> str:
+    """What `--robustness` checks."""
+    rows = [
+        (kind, corruption.name, ", ".join(f"{level:g}" for level in corruption.levels), corruption.unit)
+        for kind, corruptions in CORRUPTIONS.items()
+        for corruption in corruptions
+    ]
+    sizes = ", ".join(f"{size:g}" for size in SIZES)
+    return (
+        "# What `--robustness` checks\n\n`edge-sdk convert --robustness` answers samples of the evaluation data with "
+        "each judged variant and with its float model, in the same engine: as they are, and made worse. The report "
+        f"tells what each lost, and flags a variant that is shown to lose over {MARGIN * 100:g} points more than its "
+        "float model ([the rule](../decisions/0013-brittle-by-evidence.md)). It changes no verdict. `--input-kind` "
+        "says what inputs show, if their shape tells it wrong.\n\n"
+        + _table(("input", "made worse by", "strengths", "in"), rows)
+        + f"\nSmall steps that mislead, each element by at most {sizes} of the range: by the source's own gradients "
+        "where it is a Keras file or a SavedModel (FGSM; PGD), else guessed from each model's answers (SPSA). "
+        "Confidence in inputs that show nothing. How far answers move with each part of the input. The difference of "
+        f"the answers, and the calibration error of both models. A variant is given {SECONDS:g} seconds; what they did "
+        "not suffice for is named in the report.\n"
+    )
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "exit-codes.md": exit_codes,
     "reasons.md": reasons,
     "lifecycle.md": lifecycle,
     "topics.md": topics,
     "profiles.md": profiles,
+    "robustness.md": robustness,
 }
 
 
