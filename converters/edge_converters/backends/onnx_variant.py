@@ -18,6 +18,7 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from edge_converters.backends import onnx_network
 from edge_converters.backends.hexagon_rounding import align
+from edge_converters.backends.onnx_compaction import compact
 from edge_converters.errors import NotConvertible
 from edge_converters.networks import Evidence
 from edge_converters.passes.equalisation import equalise
@@ -88,10 +89,12 @@ def _qdq(activations: QuantType) -> Callable[[str, str, _Wishes], None]:
         config.nodes_to_exclude = [node.name for node in model.graph.node if set(node.output) & set(wishes.keep)]
         config.extra_options.update(_overrides(model, wishes.ranges))
         quantize(canonical, output, config)
+        model = onnx.load(output)
         if wishes.for_qnn:
-            model = onnx.load(output)
             _strip_borders(model)
-            onnx.save(model, output)
+        else:
+            compact(model)
+        onnx.save(model, output)
 
     return quantised
 
