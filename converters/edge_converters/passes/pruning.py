@@ -3,7 +3,7 @@
 Layer by layer in order, by optimal brain surgery on what the layer sees *in the network pruned so far*, towards what it
 answered in the original one: Frantar & Alistarh, "SparseGPT", ICML 2023, with the exact order of removal of Frantar,
 Singh & Alistarh, "Optimal Brain Compression", NeurIPS 2022. How much each layer gives follows from the error that its
-pruning alone makes at the network's outputs.
+pruning alone makes at the network's outputs, how much each of its channels gives from its `relevances`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from edge_converters.networks import Array, Evidence, Network, Shape
 from edge_converters.passes.allocation import allocate
 from edge_converters.passes.judging import JUDGED, answers, output_error
+from edge_converters.passes.relevance import relevances
 from edge_converters.passes.surgeon import (
     DAMPING,
     UNSTRUCTURED,
@@ -64,11 +65,12 @@ def prune_layers(
     for each layer by the error on a part of the samples that they are not fitted to.
     """
     fitted, held_back = _parts(evidence)
-    now = network
+    relevance, now = relevances(network), network
     for layer in network.weighted_layers:
         some, rest = (moments(network, now, layer.name, part) for part in (fitted, held_back))
         weights, count = matrix(layer), doomed.get(layer.name, 0)
-        stays = _Surgery.plan(some + rest, weights, pattern, damping, count).stays(count)
+        plan = _Surgery.plan(some + rest, weights, relevance.get(layer.outputs[0]), pattern, damping, count)
+        stays = plan.stays(count)
         trials = [_refitted(some, weights, stays, each) for each in DAMPINGS]
         best = int(np.argmin([rest.errors(trial).sum() for trial in trials]))
         now = now.replacing(with_matrix(layer, _refitted(some + rest, weights, stays, DAMPINGS[best])))
@@ -83,12 +85,12 @@ def shares(
     if pattern.fixed is not None:
         return {layer.name: round(layer.weight.size * pattern.fixed) for layer in fitting}
     samples = evidence.samples[:JUDGED]
-    expected = answers(network, evidence.run, samples)
+    expected, relevance = answers(network, evidence.run, samples), relevances(network)
     costs, gives = [], []
     for layer in fitting:
         blocks = np.array([int(level * layer.weight.size / pattern.block) for level in LEVELS])
         seen, weights = moments(network, network, layer.name, evidence), matrix(layer)
-        surgery = _Surgery.plan(seen, weights, pattern, damping, int(blocks[-1]))
+        surgery = _Surgery.plan(seen, weights, relevance.get(layer.outputs[0]), pattern, damping, int(blocks[-1]))
         fits = [_refitted(seen, weights, surgery.stays(count), damping) for count in blocks.tolist()]
         edits = [network.replacing(with_matrix(layer, rows)) for rows in fits]
         costs.append(np.array([output_error(each, evidence.run, samples, expected) for each in edits]))
@@ -112,10 +114,19 @@ class _Surgery:
     """Of the layer's matrix."""
 
     @classmethod
-    def plan(cls, seen: Moments, weights: Array, pattern: Pattern, damping: float, most: int) -> _Surgery:
-        """`most`: how many blocks will be asked for at most; without any, no order is needed."""
+    def plan(
+        cls, seen: Moments, weights: Array, relevance: Array | None, pattern: Pattern, damping: float, most: int
+    ) -> _Surgery:
+        """`most`: how many blocks will be asked for at most; without any, no order is needed.
+
+        `relevance` ([outputs]) is how much an error of each output matters; equally, if it is not known.
+        """
         found = problems(seen, weights, damping) if most else ()
-        return cls([removal_order(each, pattern, each.best) for each in found], pattern, weights.shape)
+        orders = [removal_order(each, pattern, each.best) for each in found]
+        if relevance is not None:
+            by_group = relevance.reshape(len(weights), -1, 1)
+            orders = [Order(order.blocks, order.losses * own) for order, own in zip(orders, by_group, strict=False)]
+        return cls(orders, pattern, weights.shape)
 
     def stays(self, count: int) -> Array:
         """What is left without `count` blocks, as booleans in the layer's matrix."""
