@@ -112,16 +112,36 @@ def tensors_of(values: Any) -> list[Any]:
 
 
 def functional(model: Any) -> Any:
-    """The same layers as a functional model of one input and one output.
+    """The same layers as a functional model of one input and one output; models within it are taken apart.
 
     Raises:
-        NotConvertible: it has no graph of layers, or more than one input or output.
+        NotConvertible: it has no graph of layers, several inputs or outputs, or a layer that is used twice.
     """
     if not isinstance(model, keras.Sequential) and type(model).__name__ != "Functional":
         raise _not_trained(f"the model is a {type(model).__name__}, which computes by code of its own")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise _not_trained(f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs")
-    return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    try:
+        flat = shared(keras.Model(model.inputs[0], model.outputs[0], name=model.name), _taken_apart)
+    except ValueError as error:
+        raise _not_trained(f"the models within the model cannot be taken apart ({error})") from error
+    trace(flat)
+    return flat
+
+
+def _taken_apart(layer: Any, *args: Any, **kwargs: Any) -> Any:
+    """The layer's result; of a model, its layers' on the same tensor."""
+    if not isinstance(layer, keras.Model):
+        return layer(*args, **kwargs)
+    results = []
+
+    def call(inner: Any, *args: Any, **kwargs: Any) -> Any:
+        results.append(_taken_apart(inner, *args, **kwargs))
+        return results[-1]
+
+    whole = keras.Model(layer.inputs[0], layer.outputs[0], name=layer.name)
+    keras.models.clone_model(whole, args[0], clone_function=lambda inner: inner, call_function=call)
+    return results[-1]
 
 
 def trace(model: Any) -> Trace:

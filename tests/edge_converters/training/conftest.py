@@ -47,7 +47,8 @@ def branched():
     other = layers.Conv2D(12, 3, strides=2, padding="same", activation="tanh")(both)
     wide = layers.Concatenate()([layers.MaxPooling2D()(both), other])
     flat = layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(wide))
-    return keras.Model(image, layers.Softmax()(layers.Dense(10)(flat)))
+    trunk = keras.Model(image, layers.Dense(10)(flat))
+    return keras.Sequential([keras.Input((8, 8, 1), name="image"), trunk, layers.Softmax()])
 
 def hostile(model):
     convolutions = [layer for layer in model.layers if isinstance(layer, layers.Conv2D)]
@@ -60,15 +61,15 @@ def hostile(model):
     return model
 
 keras.utils.set_random_seed(7)
-net = trained(plain(), 30)
+net = trained(plain(), 20)
 net.save(folder / "plain.keras")
-trained(branched(), 6).save(folder / "branched.keras")
+trained(branched(), 4).save(folder / "branched.keras")
 hostile(net).save(folder / "hostile.keras")
-shared = layers.Dense(10, activation="relu")
-image = keras.Input((10,))
-keras.Model(image, shared(shared(image))).save(folder / "shared.keras")
+image, twice = keras.Input((8, 8, 1)), layers.Dense(64, name="twice")
+keras.Model(image, layers.Dense(10)(twice(twice(layers.Flatten()(image))))).save(folder / "shared.keras")
 """
-"""`hostile` answers as `plain` does, and some of its channels are 16,384 times as large as the others."""
+"""`branched` holds a model as a layer; `hostile` answers as `plain` does, and some of its channels are 16,384 times as
+large as the others."""
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edge_contracts.ids import ModelName
 from edge_converters.backends import tflite_network
-from edge_converters.datasets import Samples, make_data, make_training
+from edge_converters.cache import Cache
+from edge_converters.conversion import convert
+from edge_converters.datasets import Samples, digest_of, make_data, make_training
+from edge_converters.errors import BadInput, NotConvertible
+from edge_converters.guard import Guard, Verdict
+from edge_converters.record import RECORD_FILE
+from edge_converters.reports import Conversion
 from edge_converters.retraining import train
 from edge_converters.sources import recognise
 from edge_converters.tasks import Task
 from edge_converters.training import Distil, FineTune, Lesson, Prune, RoundAware, Training, describe
-from tests.edge_converters.conftest import Shared
+from tests.edge_converters.conftest import Shared, own_profile
 from tests.edge_converters.training.conftest import SEED, School
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -53,8 +62,8 @@ def test_a_pruned_net_regains_what_it_lost_and_its_zeros_stay(school: School, tm
     """Nine tenths of the weights go. In the file that devices run as many are zero, exactly."""
     (tmp_path / "again").mkdir()
 
-    pruned, (lesson,) = school.teach("plain.keras", tmp_path, Prune(0.9, epochs=12))
-    again, _ = school.teach("plain.keras", tmp_path / "again", Prune(0.9, epochs=12))
+    pruned, (lesson,) = school.teach("plain.keras", tmp_path, Prune(0.9, epochs=12, rate=2e-3))
+    again, _ = school.teach("plain.keras", tmp_path / "again", Prune(0.9, epochs=12, rate=2e-3))
 
     before = school.accuracy(school.folder / "plain.keras", tmp_path)
     assert lesson.before - lesson.changed > 0.1, "pruning alone costs more than ten points"
@@ -98,7 +107,7 @@ def test_a_net_that_int8_ruins_learns_to_bear_it(school: School, tmp_path: Path)
 
 def test_steps_follow_each_other_through_residuals_and_depthwise_layers(school: School, tmp_path: Path) -> None:
     """Asked for in the wrong order, on a net with batch normalisation, dropout, a concatenation and a softmax layer."""
-    steps = (RoundAware(epochs=1), Prune(of=4, keep=2, epochs=2), Distil(0.6, epochs=5))
+    steps = (RoundAware(1, rate=1e-4), Prune(of=4, keep=2, epochs=2, rate=1e-3), Distil(0.6, epochs=5, rate=3e-3))
 
     trained, lessons = school.teach("branched.keras", tmp_path, *steps)
 
@@ -140,6 +149,55 @@ def test_a_file_of_keras_2_learns_from_the_sources_own_answers(shared: Shared, s
     assert lesson.before == 1
     assert lesson.after >= 0.95
     assert lesson.best > 0
+
+
+def test_what_is_not_trained_is_refused_by_name(school: School, tmp_path: Path) -> None:
+    with pytest.raises(NotConvertible, match="the layer 'twice' is used more than once") as refusal:
+        school.teach("shared.keras", tmp_path, FineTune())
+    assert "each used once" in refusal.value.hint
+
+    wrong = replace(school, samples=replace(school.samples, y=school.samples.y + 5))
+    with pytest.raises(BadInput, match="holds classes 5 to 14, the model tells 10 apart"):
+        wrong.teach("plain.keras", tmp_path, FineTune())
+
+    with pytest.raises(NotConvertible, match=r"at 0\.9999 of its width no channel of the model can go"):
+        school.teach("plain.keras", tmp_path, Distil(0.9999))
+
+
+def test_a_trained_variant_is_compared_with_the_model_as_it_was_given(school: School, tmp_path: Path) -> None:
+    """Accuracy before, size and latency are the source's own; what training did is in the report and the record."""
+    source, cache = school.folder / "plain.keras", Cache(tmp_path / "cache")
+    training = Training(school.samples, (Distil(0.5, epochs=6, rate=3e-3),))
+    board = own_profile("pi", "rpi4-litert", "int8", tmp_path)
+
+    def converted(output: Path) -> Conversion:
+        return convert(
+            source,
+            [board],
+            school.data,
+            output=output,
+            model=ModelName("digits"),
+            guard=Guard(max_drop=0.1, slack=0.1),
+            latency=False,
+            training=training,
+            cache=cache,
+        )
+
+    outcome, again = (converted(tmp_path / name) for name in ("bundle", "again"))
+
+    (report,) = outcome.reports
+    assert outcome.verdict is Verdict.PASS
+    assert report.float_bytes == pytest.approx(float_file(source, tmp_path, school).stat().st_size, rel=0.05)
+    assert report.best.size_bytes < 0.2 * report.float_bytes
+    assert report.best.judgement.source == pytest.approx(school.accuracy(source, tmp_path), abs=0.02)
+    (lesson,) = outcome.lessons
+    assert (lesson.step, lesson.epochs) == ("distil=0.5", 6)
+    assert outcome.samples["training"] == 900
+    record = json.loads((tmp_path / "bundle" / RECORD_FILE).read_text())
+    assert record["lessons"][0]["settings"]["width"] == 0.5
+    assert record["data"]["digests"]["training"] == digest_of(school.samples)
+    assert again.lessons == outcome.lessons
+    assert again.reports[0].from_cache is not None
 
 
 def test_lessons_are_told_in_a_sentence() -> None:
