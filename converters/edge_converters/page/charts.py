@@ -30,6 +30,8 @@ SERIES: Final = 6
 """Colours that a person tells apart; then they come again."""
 BOTH: Final = (("float", "float model"), ("variant", "variant"))
 MOST_LETTERS: Final = 24
+HALF: Final = 50.0
+"""Per cent: scores above are shown beside the best there is."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,9 @@ def curves(
     height = 210.0
     frame = Frame(
         Scale(0, max(len(places) - 1, 1), 56, WIDTH - 24),
-        spanning([*source, *variant, 0.0, 100.0], height - 42, 26, zero=True),
+        spanning(
+            [*source, *variant, 0.0, *([100.0] if max(*source, *variant) > HALF else [])], height - 42, 26, zero=True
+        ),
     )
     words = {float(place): f"{value:g}" for place, value in enumerate(places)}
     grid = frame.grid(x_title, y_title, lambda value: words.get(value, ""))

@@ -31,6 +31,9 @@ Array = npt.NDArray[Any]
 Rows = npt.NDArray[np.intp]
 
 SAMPLES: Final = 128
+LEAST_SAMPLES: Final = 32
+MOST_BYTES: Final = 64 * 1024**2
+"""Of the samples that are made worse at once: of large inputs fewer are taken."""
 ATTACKED: Final = 64
 FELT: Final = 12
 """Samples whose parts are moved one by one."""
@@ -138,8 +141,9 @@ def check(
     Raises:
         ConverterError: an engine does not run one of the files.
     """
-    rows = _chosen(data.decision_rows, metric, plan.seed)
     domain = domain_of(data.model_input(data.calibration.x), plan.extent.kind)
+    count = min(max(MOST_BYTES // max(domain.middle.nbytes, 1), LEAST_SAMPLES), SAMPLES)
+    rows = _chosen(data.decision_rows, metric, plan.seed, count)
     bench = _Bench(source, variant, data, metric, worker, rows, domain, plan)
     sweeps = [*_corrupted(bench, steps), *_attacked(bench, steps)]
     random = list(_random(bench, steps))
@@ -160,13 +164,13 @@ def check(
     )
 
 
-def _chosen(decision: Rows, metric: Metric, seed: int) -> Rows:
-    """At most 128 of the decision rows at random, one of each class among them."""
+def _chosen(decision: Rows, metric: Metric, seed: int, count: int) -> Rows:
+    """At most `count` of the decision rows at random, one of each class among them."""
     order = np.random.default_rng(seed).permutation(decision)
     if metric.classes is not None:
         first = np.sort(np.unique(metric.classes[order], return_index=True)[1])
         order = np.concatenate([order[first], np.delete(order, first)])
-    return np.sort(order[:SAMPLES])
+    return np.sort(order[:count])
 
 
 def _corrupted(bench: _Bench, steps: Steps) -> Iterator[SweepScores]:
@@ -251,12 +255,18 @@ def _felt(bench: _Bench, steps: Steps) -> Features | None:
     parts = parts_of(bench.domain, x.shape[1:])
     steps.say(f"robustness: moving {len(parts)} parts of the input one by one")
     spread = np.where(bench.domain.spread > 0, bench.domain.spread, bench.domain.spread.mean())
-    moved = np.concatenate([x, *(x + spread * part.mask for part in parts)]).astype(np.float32)
-    effects = []
-    for outputs in bench.both(moved):
-        answers = np.nan_to_num(next(iter(outputs.values()))).reshape(len(parts) + 1, len(x), -1)
-        effects.append(np.abs(answers[1:] - answers[:1]).mean(axis=(1, 2)))
-    return statistics.features([part.name for part in parts], effects[0], effects[1])
+    before = _firsts(bench, x)
+    effects = [
+        [float(np.abs(moved - still).mean()) for moved, still in zip(after, before, strict=True)]
+        for after in (_firsts(bench, np.asarray(x + spread * part.mask, np.float32)) for part in parts)
+    ]
+    return statistics.features([part.name for part in parts], *np.transpose(effects))
+
+
+def _firsts(bench: _Bench, x: Array) -> tuple[Array, Array]:
+    """Both models' first outputs."""
+    first, second = (np.nan_to_num(next(iter(outputs.values()))) for outputs in bench.both(x))
+    return first, second
 
 
 def _calibrated(bench: _Bench) -> Calibration | None:

@@ -23,7 +23,8 @@ def show(outcome: Conversion, page: Path | None) -> None:
     from edge_converters.memory import describe
     from edge_converters.training import describe as taught
 
-    made = screen.table(COLUMNS, [_row(report, outcome.error) for report in outcome.reports], _title(outcome))
+    print(_title(outcome))
+    made = screen.table(COLUMNS, [_row(report, outcome.error) for report in outcome.reports])
     made.collapse_padding, made.pad_edge = True, False
     screen.console().print(made)
     print(WORDS)
