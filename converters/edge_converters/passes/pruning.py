@@ -33,6 +33,8 @@ from edge_converters.passes.unfolding import Moments, matrix, moments, with_matr
 LEVELS: Final = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """Shares of a layer's weights at which its sensitivity is measured."""
 DAMPINGS: Final = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+TRUST: Final = 0.5
+"""In relevances: between 0, which takes channels for equal, and 1, which takes their errors for independent."""
 PARTS: Final = 4
 """One in so many samples is held back when a layer's damping is chosen."""
 
@@ -124,7 +126,7 @@ class _Surgery:
         found = problems(seen, weights, damping) if most else ()
         orders = [removal_order(each, pattern, each.best) for each in found]
         if relevance is not None:
-            by_group = relevance.reshape(len(weights), -1, 1)
+            by_group = (relevance**TRUST).reshape(len(weights), -1, 1)
             orders = [Order(order.blocks, order.losses * own) for order, own in zip(orders, by_group, strict=False)]
         return cls(orders, pattern, weights.shape)
 
