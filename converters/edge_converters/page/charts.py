@@ -30,6 +30,8 @@ SERIES: Final = 6
 """Colours that a person tells apart; then they come again."""
 BOTH: Final = (("float", "float model"), ("variant", "variant"))
 MOST_LETTERS: Final = 24
+WIDEST: Final = 40.0
+"""Of a column."""
 HALF: Final = 50.0
 """Per cent: scores above are shown beside the best there is."""
 
@@ -203,10 +205,11 @@ def columns(names: Sequence[str], values: Sequence[float], tones: Sequence[str],
     frame = Frame(Scale(0, max(len(values), 1), 46, WIDTH - 12), spanning([*values, 0.0], height - 30, 26, zero=True))
     marks = frame.grid("", y_title, ticks=False)
     slot = (frame.x.end - frame.x.start) / max(len(values), 1)
+    width = min(slot * 0.7, WIDEST)
     for place, (name, value, tone) in enumerate(zip(names, values, tones, strict=True)):
         top, foot = frame.y(max(value, 0.0)), frame.y(min(value, 0.0) if value < 0 else 0.0)
-        at = frame.x(place) + slot * 0.15
-        marks.append(rect(at, top, slot * 0.7, foot - top, f"bar {tone}", f"{name}: {value:.3g}"))
+        at = frame.x(place) + (slot - width) / 2
+        marks.append(rect(at, top, width, foot - top, f"bar {tone}", f"{name}: {value:.3g}"))
     marks += [
         text(frame.x.start, height - 12, "input", "tick"),
         text(frame.x.end, height - 12, "output", "tick end"),
