@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from edge_converters.reports import Candidate, Conversion, ProfileReport
 
 COLUMNS: Final = ("profile", "verdict", "scheme", "value", "drop", "bound", "size", "float", "ms", "float")
+MOST_OTHERS: Final = 8
 WORDS: Final = (
     "`value`, `drop`: judged on samples that nothing was chosen by; `bound`: of the drop, 95 %.\n"
     "`ms`: the median, in turns with the float model's. `-`: not measured, or not measurable here."
@@ -98,9 +99,12 @@ def _remarks(report: ProfileReport) -> Iterable[str]:
         yield from _timing(report)
     else:
         yield f"{report.profile}: {report.verdict}: {best.name}: {best.sentence}. {report.hint}"
-    for other in _others(report, best):
+    others = _others(report, best)
+    for other in others[:MOST_OTHERS]:
         said, *_ = other.sentence.split("; ")  # the report has it whole
         yield f"{report.profile}: {other.name} not taken: {said}. {other.hint}".rstrip()
+    if len(others) > MOST_OTHERS:
+        yield f"{report.profile}: {len(others) - MOST_OTHERS} more were not taken; the report has them all"
 
 
 def _others(report: ProfileReport, best: Candidate) -> list[Candidate]:
