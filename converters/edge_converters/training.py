@@ -124,6 +124,7 @@ class Lesson:
     best: int
     """The epoch whose weights were kept; 0 if no epoch was better than none."""
     weights: int
+    """Of the convolutions and dense layers."""
     zeros: int
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import keras
 
-from edge_converters.backends.keras_network import call
+from edge_converters.backends.keras_graph import activation_of, call
 
 HEADS: Final = frozenset({"softmax", "sigmoid"})
 
@@ -24,7 +24,7 @@ class Head:
 def take_off(model: Any) -> tuple[Any, Head]:
     """A copy of a functional model that answers what comes before its last softmax or sigmoid."""
     last = model.get_layer(_last(model))
-    function = "softmax" if isinstance(last, keras.layers.Softmax) else _function(last)
+    function = "softmax" if isinstance(last, keras.layers.Softmax) else activation_of(last)
     if function not in HEADS:
         return _copy(model, last.name, _like), Head("", last)
     return _copy(model, last.name, _without), Head(function, last)
@@ -60,10 +60,6 @@ def _without(layer: Any) -> Any:
 
 def _ending(layer: Any, function: str) -> Any:
     return type(layer).from_config(layer.get_config() | {"activation": function})
-
-
-def _function(layer: Any) -> str:
-    return str(getattr(getattr(layer, "activation", None), "__name__", ""))
 
 
 def _last(model: Any) -> str:

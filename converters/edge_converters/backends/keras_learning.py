@@ -161,9 +161,9 @@ class _Course:
 
 
 def _mask(variable: Any) -> Array:
-    """Zero where a weight that is multiplied with inputs is zero; biases and the like may leave zero."""
+    """Zero where a kernel's weight is zero; biases and the like may leave zero."""
     value = variable.numpy()
-    return (value != 0).astype(np.float32) if value.ndim > 1 else np.ones_like(value)
+    return (value != 0).astype(np.float32) if variable.name.endswith("kernel") else np.ones_like(value)
 
 
 def _batches(order: Array) -> list[Array]:

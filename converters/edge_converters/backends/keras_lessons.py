@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from edge_converters.backends import channel, keras_network
 from edge_converters.backends.keras_aims import choose_aim
+from edge_converters.backends.keras_graph import functional
 from edge_converters.backends.keras_heads import put_on, take_off
 from edge_converters.backends.keras_learning import Learned, Part, Pupil, Room, answers, learn
 from edge_converters.backends.keras_rounding import Simulation
@@ -41,11 +42,12 @@ def train(
     """
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-    model = keras_network.functional(_load(source))
+    model = functional(_load(source))
     bare, head = take_off(model)
     asked = [from_plain(each) for each in steps]
     class_room = _Class(_room(bare, head.function, samples, labelled, seed), sum(each.epochs for each in asked))
     lessons = []
+    channel.tell(0, class_room.epochs)
     for step in asked:
         bare, lesson = class_room.teach(bare, step)
         lessons.append(lesson)

@@ -15,8 +15,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from edge_converters.backends.keras_graph import Trace, shared
 from edge_converters.backends.keras_learning import ANSWERED, Pupil
-from edge_converters.backends.keras_network import DEPTHWISE, Trace, shared
+from edge_converters.backends.keras_network import DEPTHWISE
 from edge_converters.networks import Array, Kind
 
 READERS: Final = frozenset({Kind.CONV, Kind.DENSE, Kind.ADD, Kind.MUL, Kind.CONCAT, Kind.POOL})
