@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from edge_contracts.manifest import Figure
 from edge_converters.guard import Confusion, Guard, Judgement
@@ -15,10 +16,12 @@ from edge_converters.page.fronts import front
 from edge_converters.reports import Conversion, ProfileReport
 from edge_converters.robustness.findings import Bin, Calibration, Features, Residuals, Robustness, Sweep
 
-MOST_CLASSES = 24
+MOST_CLASSES: Final = 24
 """Of more, a table of confusions is not read; then only what changed is listed."""
-MOST_CHANGES = 12
-BESIDE_OTHERS = frozenset({"size", "float_size", "latency_ratio"})
+MOST_CHANGES: Final = 12
+WORST_LAYERS: Final = 3
+"""Shown in another colour."""
+BESIDE_OTHERS: Final = frozenset({"size", "float_size", "latency_ratio"})
 """Figures that the table of variants shows."""
 
 
@@ -58,7 +61,6 @@ class Details:
     figures: tuple[tuple[str, Figure], ...]
     latency: Chart | None
     layers: Chart | None
-    hurt: tuple[LayerError, ...]
     slices: Chart | None
     grids: tuple[Grid, ...]
     changed: tuple[tuple[str, str, int, int], ...]
@@ -115,7 +117,6 @@ def details(report: ProfileReport, guard: Guard) -> Details:
         if timed and report.latency and report.float_latency and report.latency.histogram
         else None,
         layers=_layers(report.layers) if report.layers else None,
-        hurt=_hurt(report.layers),
         slices=_slices(judged, guard) if judged and judged.slices else None,
         grids=_grids(confusion) if confusion and len(confusion.classes) <= MOST_CLASSES else (),
         changed=_changed(confusion) if confusion else (),
@@ -156,7 +157,8 @@ def _times(outcome: Conversion) -> Iterator[Point]:
 def _layers(layers: tuple[LayerError, ...]) -> Chart:
     values = [each.decibels for each in layers]
     top = max([value for value in values if value is not None], default=60.0)
-    worst = {each.name for each in _hurt(layers)[:3]}
+    told = [each for each in layers if each.decibels is not None]
+    worst = {each.name for each in sorted(told, key=lambda each: each.decibels or 0.0)[:WORST_LAYERS]}
     return charts.columns(
         [f"{each.operator}, {each.name}" for each in layers],
         [top if value is None else value for value in values],
@@ -164,11 +166,6 @@ def _layers(layers: tuple[LayerError, ...]) -> Chart:
         "signal over error, dB",
         "How near each layer's output is to the float model's, from input to output",
     )
-
-
-def _hurt(layers: tuple[LayerError, ...]) -> tuple[LayerError, ...]:
-    told = [each for each in layers if each.decibels is not None]
-    return tuple(sorted(told, key=lambda each: each.decibels or 0.0))[:8]
 
 
 def _slices(judged: Judgement, guard: Guard) -> Chart:
