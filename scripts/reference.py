@@ -12,6 +12,10 @@ from typing import Final
 from edge_contracts.lifecycle import ABORTABLE, MAX_TRANSITIONS, OUTCOMES, diagram
 from edge_contracts.reasons import REASONS
 from edge_contracts.topics import ROOT, TOPICS
+from edge_converters.calls import call
+from edge_converters.passes.table import PASSES
+from edge_converters.recipe_files import as_toml
+from edge_converters.recipes import CALIBRATED, MIXABLE, Ranges, Recipe, rungs
 from edge_converters.robustness.attacks import SIZES
 from edge_converters.robustness.checkup import SECONDS
 from edge_converters.robustness.corruptions import CORRUPTIONS
@@ -146,12 +150,43 @@ def robustness() -> str:
     )
 
 
+def recipes() -> str:
+    """The passes that recipes are made of, the form of a recipe file, and what is tried for each shipped profile."""
+    rows = [(f"`{name}`", each.does, each.source) for name, each in PASSES.items()]
+    parameters = [
+        (f"`{name}`", f"`{key}`", value.meaning, value.allowed, "needed" if value.default is None else value.default)
+        for name, each in PASSES.items()
+        for key, value in each.parameters.items()
+    ]
+    ranged, mixable = (", ".join(f"`{scheme}`" for scheme in sorted(each)) for each in (CALIBRATED, MIXABLE))
+    ladders = [(f"`{board.name}`", "<br>".join(map(str, rungs(board)))) for board in shipped()]
+    return (
+        "# Recipes and their passes\n\nA recipe is the passes that are done to the float model, in order, and the "
+        "scheme in which its numbers are then kept. `edge-sdk convert` tries a profile's recipes one after the other "
+        "and takes the first that keeps the accuracy on the ranking split; `--recipe FILE` puts your own in their "
+        "place, `--search TRIALS` looks for others.\n\n## Passes\n\n"
+        + _table(("pass", "what it does", "described by"), rows)
+        + "\n## Parameters\n\n"
+        + _table(("pass", "parameter", "meaning", "allowed", "else"), parameters)
+        + "\n## A recipe file\n\n`edge-sdk recipes show PROFILE` prints one to start from, `edge-sdk recipes validate "
+        "FILE` says what is wrong with yours. `ranges` is `min-max` (what calibration shows) or `best` (what leaves "
+        f"the readers of a tensor the least error), of {ranged}. `keep` names layers that stay float, of {mixable} on "
+        f"processors.\n\n```toml\n{as_toml(_EXAMPLE)}```\n\n## What is tried for the shipped profiles\n\n"
+        + _table(("profile", "in order"), ladders)
+    )
+
+
+_EXAMPLE: Final = Recipe(
+    Scheme.INT8, (call("prune", {"sparsity": 0.5}), call("equalise", {})), Ranges.BEST, ("functional_1/conv2d/BiasAdd",)
+)
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "exit-codes.md": exit_codes,
     "reasons.md": reasons,
     "lifecycle.md": lifecycle,
     "topics.md": topics,
     "profiles.md": profiles,
+    "recipes.md": recipes,
     "robustness.md": robustness,
 }
 

@@ -23,6 +23,7 @@ from edge_converters.costs import Costs
 from edge_converters.datasets import Data, digest_of
 from edge_converters.drafts import Workshop
 from edge_converters.errors import BadInput, NotWritten
+from edge_converters.fingerprints import fingerprint
 from edge_converters.firmware import with_library
 from edge_converters.floats import prepare
 from edge_converters.guard import Guard, Verdict
@@ -49,6 +50,7 @@ from edge_converters.training import Training
 from edge_converters.variants import Made, make_variant
 from edge_converters.workers import SETTINGS, Worker, observed
 from edge_profiles.profile import Profile
+from edge_profiles.schemes import SCHEMES
 
 
 def convert(
@@ -93,7 +95,7 @@ def convert(
     began, guard = datetime.now(UTC), guard or Guard()
     check_place(output)
     opened = recognise(source)
-    _check(profiles)
+    _check(profiles, climb or Climb())
     if training is not None:
         check_trainable(opened)
         data = replace(data, digests=data.digests | {"training": digest_of(training.samples)})
@@ -163,7 +165,7 @@ def _work(job: Job, profiles: Sequence[Profile], shelf: Shelf, steps: Steps) -> 
         test = hold_back(job.source, data, job.asked, folder, worker)
         watch = stopwatch if job.latency else None
         checkup = None if job.robustness is None else Checkup(job.source, job.seed, job.robustness)
-        shop = Workshop(data, floats, metric, job.guard, worker, watch, steps, job.climb, test, checkup)
+        shop = Workshop(data, floats, metric, job.guard, worker, watch, steps, job.climb, test, checkup, _taught(job))
         for profile in profiles:
             steps.begin(profile.name)
             outcome = Outcome(
@@ -172,6 +174,11 @@ def _work(job: Job, profiles: Sequence[Profile], shelf: Shelf, steps: Steps) -> 
             made[profile.name] = outcome
             shelf.keep(profile, outcome)
     return basis, made
+
+
+def _taught(job: Job) -> Digest | None:
+    """By this other workers tell whether a search is about the same model."""
+    return None if job.climb.search is None else fingerprint((job.source.digest, job.training))
 
 
 def _named(outcome: Outcome, profile: Profile, identity: Identity) -> Outcome:
@@ -231,13 +238,20 @@ def _workplace() -> Iterator[Path]:
         ) from error
 
 
-def _check(profiles: Sequence[Profile]) -> None:
+def _check(profiles: Sequence[Profile], climb: Climb) -> None:
     names = [profile.name for profile in profiles]
     if not names:
         raise BadInput("no hardware profile was given", "Name one or more with --profile.")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise BadInput(f"the profile {twice} was given twice", "Name each profile once.")
+    idle = next((profile for profile in profiles if not climb.plans(profile)), None)
+    if idle is not None:
+        runs = ", ".join(SCHEMES[idle.engine, idle.accelerator])
+        raise BadInput(
+            f"{idle.name} runs none of the schemes {', '.join(each.scheme for each in climb.own)}",
+            f"Give a recipe with one of {runs}, or leave the profile out.",
+        )
 
 
 def _manifest(

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from edge_contracts.ids import Digest
 from edge_converters.checks import Trial, try_on_target, verify
 from edge_converters.datasets import Data
 from edge_converters.errors import CheckFailed
@@ -23,6 +24,7 @@ from edge_converters.metrics import Metric, in_order
 from edge_converters.progress import Steps
 from edge_converters.recipes import Recipe
 from edge_converters.robustness.checkup import Checkup
+from edge_converters.weights import check_zeros
 from edge_converters.workers import Worker
 from edge_profiles.profile import Profile
 from edge_profiles.schemes import Scheme
@@ -50,6 +52,8 @@ class Workshop:
     """For the report alone: nothing is chosen or decided by it."""
     checkup: Checkup | None = None
     """None where no robustness report is asked for."""
+    source: Digest | None = None
+    """Of the model and what it was taught: by this others tell whether a search is about the same."""
 
     @property
     def tried(self) -> npt.NDArray[np.intp]:
@@ -92,6 +96,8 @@ def make_draft(profile: Profile, recipe: Recipe, shop: Workshop) -> Draft:
     made = make_file(canonical, profile.format, recipe, profile.accelerator, floats.material, shop.worker)
     file = inspect_file(made.path, profile.format, tuple(names), shop.worker)
     verify(file, profile, recipe.scheme, made.kept)
+    if recipe.prunes:
+        check_zeros(file, made.steps[-1].zeros)
     shop.steps.say(f"{recipe}: answering {len(data.evaluation)} samples")
     evaluation = stored_inputs(file, data.model_input(data.evaluation.x), "evaluation")
     real, _ = run(file, RUN_ON_CPU[profile.format], evaluation, shop.worker, threads=profile.threads)

@@ -22,9 +22,11 @@ class Untried:
 
     effort: int | None = None
     schemes: tuple[str, ...] = ()
+    others: bool = False
+    """Recipes that a search found beside it."""
 
     def __bool__(self) -> bool:
-        return self.effort is not None or bool(self.schemes)
+        return self.effort is not None or bool(self.schemes) or self.others
 
 
 def ranked(judgement: Judgement, guard: Guard) -> str:
@@ -124,6 +126,8 @@ def what_to_do(best: Candidate, untried: Untried, guard: Guard) -> str:
 
 
 def _behind(untried: Untried) -> str:
+    if untried.others:
+        return "--recipe, a file of another recipe of the front"
     if untried.effort is not None:
         return f"--effort {untried.effort}"
     gentler = ", ".join(f'"{scheme}"' for scheme in untried.schemes)

@@ -47,11 +47,18 @@ class ModelFile:
     """Numbers of elements of the constant weights, by the type they are stored in, the largest first."""
     activations: tuple[str, ...] = ()
     """The types of stored values that operators with weights read."""
+    zeros: int = 0
+    """Elements of the constant weights that are zero: integer weights are symmetric, so that zero is stored as zero."""
 
     @property
     def size(self) -> int:
         """In bytes."""
         return self.path.stat().st_size
+
+    @property
+    def weight_count(self) -> int:
+        """Elements of all constant weights."""
+        return sum(sum(sizes) for sizes in self.weights.values())
 
 
 def inspect_file(path: Path, kind: Format, output_names: tuple[str, ...], worker: Worker) -> ModelFile:
@@ -76,6 +83,7 @@ def inspect_file(path: Path, kind: Format, output_names: tuple[str, ...], worker
         nodes=found["nodes"],
         weights={kind: tuple(sizes) for kind, sizes in found["weights"].items()},
         activations=tuple(found["activations"]),
+        zeros=found["zeros"],
     )
 
 

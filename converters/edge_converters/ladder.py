@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from edge_converters.guard import Verdict
 from edge_converters.recipes import Call, Plan, Recipe, rungs
+from edge_converters.search.plans import SearchPlan
 from edge_profiles.profile import Profile
 from edge_profiles.schemes import SCHEMES
 
@@ -44,6 +45,8 @@ class Climb:
     budget: Budget = Budget()
     own: tuple[Recipe, ...] = ()
     """The user's recipes in place of all others, tried in this order."""
+    search: SearchPlan | None = None
+    """In place of the ladder."""
 
     def plans(self, profile: Profile) -> tuple[Plan, ...]:
         """What is tried for a profile, in order; of the user's recipes those that its engine runs."""

@@ -61,6 +61,20 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How much is measured: processes of each side, turns, and the seconds that warm-up and turns may take."""
+
+    processes: int = PROCESSES
+    turns: int = TURNS
+    warm_up: float = WARM_UP_SECONDS
+    most: float = MOST_SECONDS
+
+
+SHORT: Final = Pace(2, 5, 0.4, 1.0)
+"""For a ranking of many files: half the processes, so that nothing is to be called a gain by it."""
+
+
+@dataclass(frozen=True)
 class Subject:
     """A file that is timed: its task, its stored samples, and how its processes are started."""
 
@@ -74,8 +88,9 @@ class Subject:
 class Stopwatch:
     """Times variants; a context manager. The float model's processes and A/A run serve one profile after another."""
 
-    def __init__(self) -> None:
+    def __init__(self, pace: Pace | None = None) -> None:
         self._base: _Side | None = None
+        self._pace = pace or Pace()
 
     def __enter__(self) -> Self:
         return self
@@ -107,11 +122,11 @@ class Stopwatch:
         base_task = TIME[profile.engine, Accelerator.CPU] if profile.accelerator is Accelerator.QNN_HTP else task
         environment = tuple(vulkan.environment().items()) if profile.accelerator is Accelerator.GPU else ()
         stand_in = _stand_in(profile.accelerator)
-        count = 1 if stand_in else PROCESSES
+        count = 1 if stand_in else self._pace.processes
         floats = self._side(Subject(base_task, base, base_inputs, profile.threads, environment), count)
         with _Side(Subject(task, variant, inputs, profile.threads, environment), count) as side:
-            warm_up([side])
-            ours, theirs = in_turns([side, floats])
+            warm_up([side], self._pace)
+            ours, theirs = in_turns([side, floats], self._pace)
         medians, base_medians = block_medians(ours), block_medians(theirs)
         floats.seen.append(base_medians)
         spread = aa_spread(np.concatenate(floats.seen, axis=1))
@@ -127,7 +142,7 @@ class Stopwatch:
         if self._base is None or self._base.subject != subject:
             self.rest()
             self._base = _Side(subject, count)
-            self._base.run_alone()
+            self._base.run_alone(self._pace)
         return self._base
 
 
@@ -168,10 +183,10 @@ class _Side:
         ]
         return taken
 
-    def run_alone(self) -> None:
+    def run_alone(self, pace: Pace) -> None:
         """The A/A run: the processes of this very file in turns."""
-        warm_up([self])
-        (blocks,) = in_turns([self])
+        warm_up([self], pace)
+        (blocks,) = in_turns([self], pace)
         self.seen.append(block_medians(blocks))
 
     def _arguments(self, seconds: float) -> dict[str, str | int | float]:
@@ -184,13 +199,13 @@ class _Side:
         }
 
 
-def warm_up(sides: Sequence[_Side]) -> None:
+def warm_up(sides: Sequence[_Side], pace: Pace) -> None:
     """Run every process until its successive blocks get no faster; bounded, for some never settle."""
     start = time.monotonic()
     waiting: dict[tuple[int, int], list[float]] = {
         (side, number): [] for side, each in enumerate(sides) for number in range(each.count)
     }
-    while waiting and time.monotonic() - start < WARM_UP_SECONDS:
+    while waiting and time.monotonic() - start < pace.warm_up:
         for (side, number), medians in list(waiting.items()):
             block = sides[side].block(number)
             medians.append(sorted(block)[len(block) // 2])
@@ -198,13 +213,13 @@ def warm_up(sides: Sequence[_Side]) -> None:
                 del waiting[side, number]
 
 
-def in_turns(sides: Sequence[_Side]) -> list[list[Blocks]]:
+def in_turns(sides: Sequence[_Side], pace: Pace) -> list[list[Blocks]]:
     """[side][process][turn]: each process once in a turn, the sides alternating, every other turn backwards."""
     order = [(side, number) for number in range(sides[0].count) for side in range(len(sides))]
     kept: list[list[Blocks]] = [[[] for _ in range(side.count)] for side in sides]
     start = time.monotonic()
-    for turn in range(TURNS):
-        if turn and time.monotonic() - start > MOST_SECONDS:
+    for turn in range(pace.turns):
+        if turn and time.monotonic() - start > pace.most:
             break
         for side, number in order if turn % 2 == 0 else reversed(order):
             kept[side][number].append(sides[side].block(number))

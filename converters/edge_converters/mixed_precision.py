@@ -28,7 +28,7 @@ def mix(profile: Profile, base: Recipe, shop: Workshop) -> Recipe:
         NotConvertible: a pass of `base` does not fit the model.
         WorkerDied: a library crashed.
     """
-    names, seen, start = _names(profile, base, shop), dict[Keep, Seen](), time.monotonic()
+    names, seen, start = names_of(profile, base, shop), dict[Keep, Seen](), time.monotonic()
     while True:
         step = next_mix(names, seen, shop.guard.max_drop, shop.climb.budget, time.monotonic() - start)
         if isinstance(step, Settle):
@@ -49,7 +49,7 @@ def rank(profile: Profile, base: Recipe, shop: Workshop) -> tuple[str, ...]:
         NotConvertible: a pass of `base` does not fit the model.
         WorkerDied: a library crashed.
     """
-    names = _names(profile, base, shop)
+    names = names_of(profile, base, shop)
     seen = {}
     for number, keep in enumerate(rankings(names), 1):
         shop.steps.say(f"{base.scheme}: ranking layers, {number} of {len(names)}")
@@ -57,7 +57,13 @@ def rank(profile: Profile, base: Recipe, shop: Workshop) -> tuple[str, ...]:
     return ranked(names, seen)
 
 
-def _names(profile: Profile, base: Recipe, shop: Workshop) -> tuple[str, ...]:
+def names_of(profile: Profile, base: Recipe, shop: Workshop) -> tuple[str, ...]:
+    """The layers with weights that a recipe's passes leave, in order.
+
+    Raises:
+        NotConvertible: a pass does not fit the model.
+        WorkerDied: a library crashed.
+    """
     floats = shop.floats
     edited = edit(floats.canonical[profile.format], profile.format, base.passes, floats.material, shop.worker)
     return tuple(layer.name for layer in layers_of(edited.path, profile.format, shop.worker))

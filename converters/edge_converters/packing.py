@@ -85,6 +85,11 @@ def figures_of(draft: Draft, base: ModelFile, timing: Timing | None) -> dict[str
         "size": Figure(value=draft.file.size, unit="byte", kind="measured", source="the model file"),
         "float_size": Figure(value=base.size, unit="byte", kind="measured", source=f"the float {base.format} file"),
     }
+    if draft.recipe.prunes:
+        asked = draft.steps[-1]
+        source = f"the model file; after the passes {asked.zeros / asked.weights:.1%}"
+        share = draft.file.zeros / draft.file.weight_count
+        figures["zero_weights"] = Figure(value=share, unit="share", kind="measured", source=source)
     if timing is not None:
         figures |= _latencies(timing)
     return {**figures, **draft.trial.figures}

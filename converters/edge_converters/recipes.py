@@ -51,6 +51,11 @@ class Recipe:
         kept = [f"{len(self.keep)} layers kept in float"] if self.keep else []
         return " + ".join([self.scheme, *map(str, self.passes), *ranges, *kept])
 
+    @property
+    def prunes(self) -> bool:
+        """Whether single weights are made zero."""
+        return any(call.name == "prune" for call in self.passes)
+
     def as_json(self) -> dict[str, Any]:
         """Plain values, in the order of the work."""
         passes = [{"name": call.name, **dict(call.parameters)} for call in self.passes]

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_contracts.manifest import Figure
+from edge_converters.gains import Gain
 from edge_converters.guard import Guard, Judgement, Verdict
 from edge_converters.layers import LayerError
-from edge_converters.making import PassStep
+from edge_converters.making import PassStep, WeightedLayer
 from edge_converters.memory import Memory
 from edge_converters.recipes import Recipe
 from edge_converters.robustness.findings import Robustness
+from edge_converters.search.findings import Found
 from edge_converters.timings import Comparison, Latency
 from edge_converters.training import Lesson
 
@@ -76,6 +78,12 @@ class ProfileReport:
     """From input to output, those that both models have."""
     robustness: Robustness | None = None
     """None where it was not asked for."""
+    gain: Gain | None = None
+    """What taking weights away brought in time; None where none were, or nothing is timed."""
+    kept: tuple[WeightedLayer, ...] = ()
+    """Layers in float."""
+    search: Found | None = None
+    """None where the ladder was climbed."""
     from_cache: str | None = None
     """When it was made and measured, in UTC, if it was not made anew."""
 

@@ -15,15 +15,18 @@ from edge_converters import explanations
 from edge_converters.closer_look import look_closer
 from edge_converters.decisions import judge_split
 from edge_converters.drafts import TRIAL_SAMPLES, Draft, Workshop, make_draft
-from edge_converters.errors import CheckFailed, NotConvertible
+from edge_converters.errors import BackendMissing, CheckFailed, NotConvertible
 from edge_converters.files import ModelFile, stored_inputs
 from edge_converters.guard import Judgement, Verdict
-from edge_converters.ladder import Rung, Step, Take, Try, next_step, verdict_of
+from edge_converters.ladder import GiveUp, Rung, Step, Take, Try, next_step, verdict_of
 from edge_converters.latency import Timing
 from edge_converters.mixed_precision import mix
 from edge_converters.packing import figures_of, pack
 from edge_converters.recipes import Mixed, Plan, Recipe
 from edge_converters.reports import Candidate, ProfileReport, best_of
+from edge_converters.search.findings import Found, Trial
+from edge_converters.search.plans import SearchPlan
+from edge_converters.shrinking import measure_gain
 from edge_converters.workers import WorkerDied
 from edge_profiles.profile import Profile
 
@@ -50,19 +53,61 @@ class _Tried:
 
 def make_variant(profile: Profile, shop: Workshop) -> Made:
     """The recipe that ranking chooses, if the decision confirms it; else the reason why there is none."""
+    plan = shop.climb.search
+    way = _climbed(profile, shop) if plan is None else _searched(profile, plan, shop)
+    step, tried = way.step, list(way.tried)
+    place = next((i for i, each in enumerate(tried) if isinstance(step, Take) and each.recipe == step.recipe), None)
+    draft = None if place is None else tried[place].draft
+    if place is None or draft is None or not isinstance(step, Take):
+        return Made(_report(profile, Verdict.FAIL, way, None, shop))
+    judgement = _judged(draft.real, shop.data.decision_rows, shop)
+    verdict = verdict_of(judgement.verdict, step.gentler)
+    tried[place] = replace(tried[place], candidate=_decided(tried[place].candidate, judgement, shop))
+    report = _told(profile, draft, _report(profile, verdict, replace(way, tried=tried), step.recipe, shop), shop)
+    return _finished(profile, draft, judgement, report, shop) if verdict is Verdict.PASS else Made(report)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How a recipe was come by: by climbing the ladder or by a search."""
+
+    step: Step
+    tried: Sequence[_Tried]
+    search: Found | None = None
+
+
+def _climbed(profile: Profile, shop: Workshop) -> _Way:
     tried: list[_Tried] = []
     start = time.monotonic()
     while isinstance(step := _next_step(profile, tried, time.monotonic() - start, shop), Try):
         tried.append(_attempt(profile, step.plan, tried, shop))
-    place = next((i for i, each in enumerate(tried) if isinstance(step, Take) and each.recipe == step.recipe), None)
-    draft = None if place is None else tried[place].draft
-    if place is None or draft is None or not isinstance(step, Take):
-        return Made(_report(profile, Verdict.FAIL, tried, None, shop))
-    judgement = _judged(draft.real, shop.data.decision_rows, shop)
-    verdict = verdict_of(judgement.verdict, step.gentler)
-    tried[place] = replace(tried[place], candidate=_decided(tried[place].candidate, judgement, shop))
-    report = _told(profile, draft, _report(profile, verdict, tried, step.recipe, shop), shop)
-    return _finished(profile, draft, judgement, report, shop) if verdict is Verdict.PASS else Made(report)
+    return _Way(step, tried)
+
+
+def _searched(profile: Profile, plan: SearchPlan, shop: Workshop) -> _Way:
+    try:
+        from edge_converters.search.exploration import explore
+    except ModuleNotFoundError as error:
+        message = f"a search needs the library {error.name}, which is not installed"
+        raise BackendMissing(message, "Install it with: pip install 'edge-sdk[search]'") from error
+    found = explore(profile, plan, shop)
+    tried = [_Tried(each.recipe, _candidate_of(each, shop)) for each in found.trials]
+    if found.taken is None or found.recipe is None:
+        nothing = Candidate("search", Verdict.FAIL, f"none of {found.proposals} proposals could be made")
+        return _Way(GiveUp(), tried or [_Tried(Recipe(profile.schemes[0]), nothing)], found)
+    tried[found.taken] = _attempt(profile, found.recipe, (), shop)
+    drop = tried[found.taken].candidate.ranking_drop
+    confirmed = drop is not None and drop <= shop.guard.max_drop
+    return _Way(Take(found.recipe, gentler=confirmed and len(tried) > 1), tried, found)
+
+
+def _candidate_of(trial: Trial, shop: Workshop) -> Candidate:
+    scheme, costs = trial.recipe.scheme, trial.costs
+    if costs is None:
+        return Candidate(scheme, Verdict.FAIL, trial.sentence, recipe=trial.recipe)
+    said = f"drop {costs.drop * 100:+.2f} points in ranking (n = {len(shop.data.ranking_rows)})"
+    drop, size = costs.drop, costs.size_bytes
+    return Candidate(scheme, Verdict.FAIL, said, ranking_drop=drop, size_bytes=size, recipe=trial.recipe)
 
 
 def _next_step(profile: Profile, tried: Sequence[_Tried], spent: float, shop: Workshop) -> Step:
@@ -108,6 +153,7 @@ def _told(profile: Profile, draft: Draft, report: ProfileReport, shop: Workshop)
         test=_tested(profile, draft, shop),
         float_bytes=shop.floats.files[profile.format].size,
         recipe=draft.recipe,
+        kept=draft.kept,
         steps=draft.steps,
         layers=look.layers,
         robustness=look.robustness,
@@ -119,10 +165,8 @@ def _decided(candidate: Candidate, judgement: Judgement, shop: Workshop) -> Cand
     return replace(candidate, verdict=judgement.verdict, sentence=said, judgement=judgement)
 
 
-def _report(
-    profile: Profile, verdict: Verdict, tried: Sequence[_Tried], taken: Recipe | None, shop: Workshop
-) -> ProfileReport:
-    candidates = tuple(each.candidate for each in tried)
+def _report(profile: Profile, verdict: Verdict, way: _Way, taken: Recipe | None, shop: Workshop) -> ProfileReport:
+    candidates = tuple(each.candidate for each in way.tried)
     name = None if taken is None else str(taken)
     return ProfileReport(
         profile=profile.name,
@@ -130,11 +174,15 @@ def _report(
         variant=None,
         taken=name,
         candidates=candidates,
-        hint=explanations.what_to_do(best_of(candidates, name), _untried(profile, tried, shop), shop.guard),
+        hint=explanations.what_to_do(best_of(candidates, name), _untried(profile, way, shop), shop.guard),
+        search=way.search,
     )
 
 
-def _untried(profile: Profile, tried: Sequence[_Tried], shop: Workshop) -> explanations.Untried:
+def _untried(profile: Profile, way: _Way, shop: Workshop) -> explanations.Untried:
+    tried = way.tried
+    if way.search is not None:
+        return explanations.Untried(others=isinstance(way.step, Take) and way.step.gentler)
     left = shop.climb.plans(profile)[len(tried) :]
     begun = {each.recipe.scheme for each in tried}
     later = [plan.scheme for plan in left if isinstance(plan, Recipe) and plan.scheme not in begun]
@@ -156,6 +204,7 @@ def _finished(profile: Profile, draft: Draft, judgement: Judgement, report: Prof
         float_latency=timing.base if timing else None,
         comparison=timing.comparison if timing else None,
         figures=figures,
+        gain=measure_gain(profile, draft, shop),
     )
     return Made(report, variant, files)
 

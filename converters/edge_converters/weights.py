@@ -72,6 +72,18 @@ def check_weights(file: ModelFile, scheme: Scheme, kept: Sequence[WeightedLayer]
         )
 
 
+def check_zeros(file: ModelFile, zeros: int) -> None:
+    """Nothing if the file's weights hold at least so many zeros.
+
+    Raises:
+        CheckFailed: some of the zeros that pruning made became other values.
+    """
+    if file.zeros < zeros:
+        raise CheckFailed(
+            f"pruning made {zeros} weights zero, of those in the file {file.zeros} are", "Report this model."
+        )
+
+
 def check_activations(file: ModelFile, scheme: Scheme) -> None:
     """Nothing if operators with weights read what the scheme asks for, or floats where layers are kept in float.
 

@@ -19,14 +19,15 @@ def inspect(model: str) -> dict[str, Any]:
 
     `float_operators` are those with weights that compute on floats; `per_axis` the share of convolutions with stored
     weights that have a scale for each channel; `weights` the numbers of elements of constant weights, by type, the
-    largest first; `activations` the types of stored values that operators with weights read; `nodes` the number of
-    operators without Q/DQ.
+    largest first; `zeros` how many of them are zero; `activations` the types of stored values that operators with
+    weights read; `nodes` the number of operators without Q/DQ.
     """
     graph = onnx.load(model).graph
     constants = {weight.name: weight for weight in graph.initializer}
     written = {name: node for node in graph.node for name in node.output}
     work = [node for node in graph.node if node.op_type not in BORDERS]
     weighted = [node for node in work if node.op_type in WITH_WEIGHTS]
+    weights = [weight for node in weighted if (weight := _weight(node, written, constants)) is not None]
     channels = [node for node in weighted if node.op_type in WITH_CHANNELS and _weight_is_stored(node, written)]
     return {
         "inputs": [_spec(graph, constants, entry) for entry in graph.input],
@@ -34,7 +35,8 @@ def inspect(model: str) -> dict[str, Any]:
         "operators": sorted({node.op_type for node in work}),
         "float_operators": sorted({node.op_type for node in weighted if not _from_stored(node, written)}),
         "per_axis": _share([_has_axis(node, written, constants) for node in channels]),
-        "weights": _by_type([weight for node in weighted if (weight := _weight(node, written, constants)) is not None]),
+        "weights": _by_type(weights),
+        "zeros": sum(int((numpy_helper.to_array(weight) == 0).sum()) for weight in weights),
         "activations": sorted({kind for node in weighted if (kind := _read_in(node, written, constants)) is not None}),
         "nodes": len(work),
     }

@@ -22,7 +22,8 @@ def inspect(model: str) -> dict[str, Any]:
 
     `float_operators` are those that compute on floats; `per_axis` the share of convolutions with stored weights that
     have a scale for each channel; `weights` the numbers of elements of constant weights, by type, the largest first;
-    `activations` the types of stored values that operators with weights read; `nodes` the number of operators.
+    `zeros` how many of them are zero; `activations` the types of stored values that operators with weights read;
+    `nodes` the number of operators.
     """
     interpreter = Interpreter(
         model_path=model, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
@@ -40,6 +41,7 @@ def inspect(model: str) -> dict[str, Any]:
         "float_operators": sorted({op["op_name"] for op in operators if _computes_on_floats(op)}),
         "per_axis": sum(flags) / len(flags) if flags else 1.0,
         "weights": _by_type(weights),
+        "zeros": sum(int((interpreter.get_tensor(weight["index"]) == 0).sum()) for weight in weights),
         "activations": sorted({kind for op in operators if (kind := _read_in(op, tensors)) is not None}),
         "nodes": len(operators),
     }

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from edge_sdk.cli import alerts, devices, keys, profiles, releases, rollouts, server, tokens
+from edge_sdk.cli import alerts, devices, keys, profiles, recipes, releases, rollouts, server, tokens
 from edge_sdk.cli.convert import convert
 from edge_sdk.cli.demo import demo
 from edge_sdk.cli.emulate import emulate
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 
 app.add_typer(profiles.profiles_app, name="profiles")
+app.add_typer(recipes.recipes_app, name="recipes")
 app.command()(lint)
 app.command()(convert)
 app.add_typer(keys.app, name="keys")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edge_sdk.cli import screen
+from edge_sdk.cli import recipes_shown, screen
 
 if TYPE_CHECKING:
     from edge_converters.reports import Candidate, Conversion, ProfileReport
@@ -34,8 +34,10 @@ def show(outcome: Conversion, page: Path | None) -> None:
     for lesson in outcome.lessons:
         print(f"Training: {taught(lesson)}")
     for report in outcome.reports:
-        for sentence in (*_remarks(report), *_judged(report, outcome), *_robustness(report)):
+        said = (*_remarks(report), *recipes_shown.sentences(report), *_judged(report, outcome), *_robustness(report))
+        for sentence in said:
             print(sentence)
+        recipes_shown.show_front(report)
     if outcome.memory is not None:
         print(f"Memory: {describe(outcome.memory)}")
     _tell_files(outcome, page)
@@ -108,7 +110,8 @@ def _remarks(report: ProfileReport) -> Iterable[str]:
 
 
 def _others(report: ProfileReport, best: Candidate) -> list[Candidate]:
-    return [each for each in report.candidates if each.name != best.name]
+    """Of a search its front is shown instead."""
+    return [] if report.search else [each for each in report.candidates if each.name != best.name]
 
 
 def _judged(report: ProfileReport, outcome: Conversion) -> Iterable[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
 import typer
 
-from edge_sdk.cli import conversion_shown, options, screen
+from edge_sdk.cli import conversion_options as given
+from edge_sdk.cli import conversion_shown, options, recipe_options, screen
 
 if TYPE_CHECKING:
     from edge_converters.datasets import Data
@@ -19,69 +20,48 @@ EXIT_CODES: Final = {"pass": 0, "fail": 1, "undecidable": 8, "unreachable": 9}
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(help="Keras file (.keras, .h5), SavedModel folder or .onnx file.")],
-    profile: Annotated[list[str], typer.Option("--profile", help="Hardware profile or its file; more than once.")],
-    calibration: Annotated[Path, typer.Option(help=".npz with x: samples that ranges are taken from.")],
-    evaluation: Annotated[Path, typer.Option(help=".npz with x and y; without y, agreement with the source counts.")],
-    test: Annotated[
-        Path | None, typer.Option(help=".npz as --evaluation: for the report, nothing rests on it.")
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            help="accuracy, top-3, f1, auc, auc-reconstruction, r2, rmse, rmse-reconstruction, map50, agreement, or "
-            "your own: file.py:function. Else: what fits the model."
-        ),
-    ] = None,
-    costs: Annotated[
-        Path | None, typer.Option(help="Costs of errors, .toml or .csv: a row for each true class.")
-    ] = None,
-    training: Annotated[
-        Path | None, typer.Option(help=".npz with x and y, for --train. Without y the source's own answers are learnt.")
-    ] = None,
-    train: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Train a Keras source before it is converted: distil=0.5 (a student half as wide), prune=0.8 or "
-            "prune=2:4 (zeros are held), fine-tune, qat (rounded as int8 will be). More than once."
-        ),
-    ] = None,
-    max_drop: Annotated[float, typer.Option(min=0, max=1, help="Accuracy that may be lost, as a share.")] = 0.01,
-    slack: Annotated[float, typer.Option(min=0, max=1, help="What the drop's 95 % bound may exceed it by.")] = 0.02,
-    slice_max_drop: Annotated[
-        float | None,
-        typer.Option(
-            min=0, max=1, help="What a class or slice_<name> of the evaluation may lose. Else: 3 x --max-drop."
-        ),
-    ] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder of the bundle. Else: <model>-<version>.bundle")] = None,
-    model: Annotated[str | None, typer.Option(help="The model's name. Else: made from the source's.")] = None,
-    version: Annotated[int, typer.Option(min=1, help="The release's version number.")] = 1,
-    labels: Annotated[
-        Path | None, typer.Option(help="Text file with one class name a line: the answers are classes.")
-    ] = None,
-    offset: Annotated[float, typer.Option(help="The model takes (x - offset) * scale.")] = 0.0,
-    scale: Annotated[float, typer.Option(help="See --offset.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of training, and of the random inputs in the parity check.")] = 0,
-    latency: Annotated[bool, typer.Option(help="Time variants beside the float model: some seconds each.")] = True,
-    robustness: Annotated[
-        bool, typer.Option(help="Try each judged variant on worse inputs beside its float model: up to minutes each.")
-    ] = False,
-    input_kind: Annotated[
-        str | None,
-        typer.Option(help="For --robustness: image, spectrogram or vector. Else: told from the input's shape."),
-    ] = None,
-    report: Annotated[
-        Path | None, typer.Option(help="HTML file for the report, whatever the verdict. A bundle always holds one.")
-    ] = None,
-    cache: Annotated[
-        bool, typer.Option(help="Take what was made before of the same inputs. EDGE_SDK_CACHE names the folder.")
-    ] = True,
+    source: given.Source,
+    profile: given.Profiles,
+    calibration: given.Calibration,
+    evaluation: given.Evaluation,
+    test: given.Test = None,
+    offset: given.Offset = 0.0,
+    scale: given.Scale = 1.0,
+    metric: given.Metric = None,
+    costs: given.Costs = None,
+    max_drop: given.MaxDrop = 0.01,
+    slack: given.Slack = 0.02,
+    slice_max_drop: given.SliceMaxDrop = None,
+    prune: given.Prune = None,
+    prune_pattern: given.PrunePattern = "unstructured",
+    prune_channels: given.PruneChannels = None,
+    factorise: given.Factorise = None,
+    training: given.TrainingData = None,
+    train: given.Train = None,
+    effort: given.Effort = 0,
+    budget: given.Seconds = 300.0,
+    recipe: given.Recipes = None,
+    search: given.Search = None,
+    search_seconds: given.SearchSeconds = None,
+    sampler: given.Sampler = "tpe",
+    storage: given.Storage = None,
+    study: given.Study = "edge-sdk",
+    output: given.Output = None,
+    model: given.Model = None,
+    version: given.Version = 1,
+    labels: given.Labels = None,
+    seed: given.Seed = 0,
+    latency: given.Latency = True,
+    robustness: given.Robustness = False,
+    input_kind: given.InputKind = None,
+    report: given.Report = None,
+    cache: given.Cache = True,
     as_json: options.Json = False,
 ) -> None:
     """Convert a model for hardware profiles and prove each variant on labelled data.
 
-    Of a profile's schemes the first that does well on three tenths of the evaluation data is judged on the rest, once.
+    Of a profile's recipes the first that does well on three tenths of the evaluation data is judged on the rest, once:
+    each scheme as it is, then with more effort; `edge-sdk recipes list` shows them all.
 
     Ends with 0 if every profile passed, 1 if one failed a check or its scheme was not confirmed, 8 if there are too few
     samples to decide, 9 if no scheme keeps the accuracy, 3 if an input is not usable.
@@ -100,6 +80,8 @@ def convert(
     from edge_converters.guard import Guard
     from edge_profiles.boards import load
 
+    wishes = recipe_options.Wishes(prune, prune_pattern, prune_channels, factorise, effort, budget)
+    search_plan = recipe_options.search_plan(search, search_seconds, sampler, storage, study)
     profiles = [load(each) for each in profile]
     name = ModelName(model or _name_of(source))
     data = read_data(calibration, evaluation, Preprocessing(offset=offset, scale=scale), test)
@@ -115,6 +97,7 @@ def convert(
             model=name,
             version=version,
             labels=_labels(labels),
+            climb=recipe_options.climb(wishes, recipe or [], search_plan),
             guard=Guard(max_drop, slack, slice_max_drop),
             metric=metric,
             costs=None if costs is None else read_costs(costs),
