@@ -71,4 +71,9 @@ def _robustness(profile: Profile, draft: Draft, shop: Workshop) -> Robustness | 
         return None
     base = Subject(shop.floats.files[profile.format], shop.floats.reference)
     own = Subject(draft.file, draft.real)
-    return check(shop.checkup, base, own, shop.data, shop.metric, shop.worker, shop.steps)
+    try:
+        return check(shop.checkup, base, own, shop.data, shop.metric, shop.worker, shop.steps)
+    except WorkerDied:
+        raise
+    except ConverterError as error:  # a metric that a part of the samples does not suffice for, an engine's refusal
+        return Robustness("input", 0, 0.0, 0.0, left_out=(f"everything: {error}",))

@@ -15,6 +15,7 @@ from edge_converters.page.drawing import Chart
 from edge_converters.page.fronts import front
 from edge_converters.reports import Conversion, ProfileReport
 from edge_converters.robustness.findings import Bin, Calibration, Features, Residuals, Robustness, Sweep
+from edge_converters.search.findings import Found
 
 MOST_CLASSES: Final = 24
 """Of more, a table of confusions is not read; then only what changed is listed."""
@@ -66,6 +67,7 @@ class Details:
     changed: tuple[tuple[str, str, int, int], ...]
     """True class, told class, before, after: where most changed."""
     robustness: Checked | None
+    search: Chart | None
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,19 @@ def details(report: ProfileReport, guard: Guard) -> Details:
         grids=_grids(confusion) if confusion and len(confusion.classes) <= MOST_CLASSES else (),
         changed=_changed(confusion) if confusion else (),
         robustness=_checked(report.robustness) if report.robustness else None,
+        search=_search(report.search, report.profile, guard) if report.search else None,
     )
+
+
+def _search(found: Found, profile: str, guard: Guard) -> Chart | None:
+    points = [
+        Point(str(trial.recipe), profile, trial.costs.time, trial.costs.drop * 100, place == found.taken)
+        for place, trial in enumerate(found.trials)
+        if trial.costs is not None
+    ]
+    words = f"{found.time_unit} for one inference", "drop in ranking, points"
+    label = "Time against drop of every recipe that was tried"
+    return charts.trade(points, [profile], *words, guard.max_drop * 100, label, log=True) if points else None
 
 
 def _drops(outcome: Conversion) -> Chart | None:

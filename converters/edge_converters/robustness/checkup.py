@@ -164,9 +164,9 @@ def check(
     )
 
 
-def _chosen(decision: Rows, metric: Metric, seed: int, count: int) -> Rows:
-    """At most `count` of the decision rows at random, one of each class among them."""
-    order = np.random.default_rng(seed).permutation(decision)
+def _chosen(rows: Rows, metric: Metric, seed: int, count: int) -> Rows:
+    """At most `count` of these rows at random, one of each class among them: some metrics need it."""
+    order = np.random.default_rng(seed).permutation(rows)
     if metric.classes is not None:
         first = np.sort(np.unique(metric.classes[order], return_index=True)[1])
         order = np.concatenate([order[first], np.delete(order, first)])
@@ -191,7 +191,7 @@ def _scores(
 
 
 def _attacked(bench: _Bench, steps: Steps) -> Iterator[SweepScores]:
-    rows = bench.rows[:: max(1, -(-len(bench.rows) // ATTACKED))]
+    rows = _chosen(bench.rows, bench.metric, bench.plan.seed, ATTACKED)
     x = bench.data.model_input(bench.data.evaluation.x[rows])
     true = None if bench.metric.classes is None else bench.metric.classes[rows]
     clean = bench.clean(rows)

@@ -8,6 +8,8 @@ from edge_converters.robustness.findings import MARGIN, Robustness
 def describe(found: Robustness) -> str:
     """For the person at the terminal."""
     looked = len(found.sweeps) + len(found.random)
+    if not looked:
+        return f"robustness: nothing was checked. Left out: {'; '.join(found.left_out)}"
     if found.brittle:
         said = (
             f"BRITTLE: loses over {MARGIN * 100:g} points more than the float model under {', '.join(found.brittle)}"

@@ -11,8 +11,12 @@ from edge_contracts.manifest import Figure
 from edge_converters.guard import Confusion, Guard, Judgement, SliceJudgement, Verdict
 from edge_converters.layers import LayerError
 from edge_converters.page.rendering import render
+from edge_converters.recipes import Recipe
 from edge_converters.reports import Candidate, Conversion, ProfileReport
+from edge_converters.robustness.findings import Robustness
+from edge_converters.search.findings import Costs, Found, Trial
 from edge_converters.timings import Latency
+from edge_profiles.schemes import Scheme
 from tests.support.pages import Page
 
 EVIL = "<script>alert('class')</script> & \"more\""
@@ -65,6 +69,9 @@ OUTCOMES = {
         latency=LATENCY,
         float_latency=LATENCY,
     ),
+    "robustness that could not be checked": conversion(
+        JUDGED, robustness=Robustness("input", 0, 0.0, 0.0, left_out=(EVIL,))
+    ),
     "layers without any error": conversion(JUDGED, layers=(LayerError("a", "CONV_2D", None),)),
 }
 
@@ -88,6 +95,20 @@ def test_a_table_of_confusions_that_nobody_reads_becomes_a_list_of_changes():
 
     assert not any(len(row) > 20 for row in page.rows)
     assert f"0 {EVIL} told as 0 {EVIL} 5 → 0" in page.words
+
+
+def test_a_search_shows_its_front_and_what_was_taken():
+    recipes = [Recipe(scheme) for scheme in (Scheme.FP32, Scheme.INT8, Scheme.DYNAMIC, Scheme.FP16)]
+    costs = [Costs(0.0, 0.0, 4.0, 4096), Costs(0.005, 0.1, 1.0, 1024), Costs(0.02, 0.2, 2.0, 2048), None]
+    trials = tuple(Trial(recipe, each, EVIL) for recipe, each in zip(recipes, costs, strict=True))
+    found = Found("tpe", EVIL, 9, "ms", trials, (0, 1), 1)
+    page = Page()
+    page.feed(render(conversion(JUDGED, search=found)).decode())
+
+    assert page.row("fp32", "+0.00") == ["fp32", "+0.00", "4", "4.0 KiB"]
+    assert page.row("int8 (taken)") == ["int8 (taken)", "+0.50", "1", "1.0 KiB"]
+    assert f"9 proposed by tpe, 4 different recipes tried; study {EVIL}." in page.words
+    assert page.faults == page.open == []
 
 
 def test_what_was_measured_and_what_was_estimated_is_told_apart():

@@ -120,6 +120,12 @@ def test_residuals_count_every_element_of_every_output():
     assert sum(moved.counts) == 40
 
 
+def test_what_was_not_checked_is_no_clean_bill():
+    said = describe(Robustness("input", 0, 0.0, 0.0, left_out=("everything: too few classes",)))
+
+    assert said == "robustness: nothing was checked. Left out: everything: too few classes"
+
+
 def test_a_part_that_only_the_float_model_hears_is_named():
     found = statistics.features(["a", "b", "c"], np.array([1.0, 0.9, 0.01]), np.array([1.0, 0.1, 0.0]))
 
