@@ -37,6 +37,8 @@ FAULTS = {
     "same data": ({"--evaluation": "c.npz"}, "20 samples of c.npz are also in c.npz"),
     "no such metric": ({"--metric": "acuracy"}, "there is no metric 'acuracy'"),
     "no metric of one's own": ({"--metric": "own.py:f"}, "own.py is no Python file"),
+    "nothing to learn from": ({"--train": "qat"}, "--train qat needs data to learn from"),
+    "learning what judges": ({"--training": "e.npz"}, "e.npz holds 20 samples, at least 64 are needed"),
     "no costs": ({"--costs": "broken.toml"}, "broken.toml holds no matrix of numbers"),
     "test data that was used": ({"--test": "e.npz"}, "20 of 20 samples of e.npz are also in e.npz"),
     "bad name": ({"--model": "My Model"}, "'My Model' is not a ModelName; an example is 'keyword-spotting'"),
