@@ -1,8 +1,8 @@
 """One-shot pruning without retraining, from unlabelled calibration data alone, beside pruning by magnitude.
 
 Prints for the keyword, picture and person models: zeros, relative error of the outputs in front of the softmax, how
-often the first answer is the float model's (where it has more than one), and for keywords the accuracy. Calibration and evaluation share no sample;
-nothing is chosen by what is printed. Ends with 1 if keywords at 50 % fall below 88 %.
+often the first answer is the float model's (where it has more than one), and for keywords the accuracy. Calibration and
+evaluation share no sample, and the passes see no labels. Ends with 1 if keywords at 50 % fall below 88 %.
 """
 
 from __future__ import annotations
