@@ -85,7 +85,7 @@ TASKS: Final[dict[Task, Implementation]] = {
     Task.DESCRIBE_TFLITE: _at("tflite_source.describe"),
     Task.PREPARE_TFLITE: _at("tflite_source.prepare"),
     Task.RUN_TFLITE_SOURCE: _at("tflite_source.run_source"),
-    Task.TFLITE_TO_ONNX: _at("tflite_source.to_onnx"),
+    Task.TFLITE_TO_ONNX: _at("tflite_export.export"),
     Task.STEP_AGAINST_SOURCE: _at("tensorflow_gradients.attack"),
     Task.ONNX_TO_TENSORFLOW: _at("onnx_import.to_saved_model"),
     Task.MAKE_ONNX: _at("onnx_variant.make"),

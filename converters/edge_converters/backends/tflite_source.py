@@ -10,14 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import tf2onnx
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from edge_converters.backends import tflite_files
 from edge_converters.backends.arrays import Array, save_arrays
-from edge_converters.backends.onnx_source import IR_VERSION, OPSET
 from edge_converters.errors import BadInput, NotConvertible
 from edge_converters.lint.findings import EXPORT_AGAIN
 
@@ -47,7 +44,7 @@ def describe(source: str, kind: str) -> dict[str, Any]:
             f"the input {detail['name']!r} has a fixed batch of {shape[0]}",
             "Export it with a batch of 1 or a free one.",
         )
-    return {"input": _names(source)[0][0], "shape": shape}
+    return {"input": end_names(source)[0][0], "shape": shape}
 
 
 def prepare(source: str, output: str) -> dict[str, Any]:
@@ -56,7 +53,7 @@ def prepare(source: str, output: str) -> dict[str, Any]:
     graph = model.subgraphs[0]
     for tensor in graph.tensors:
         tensor.shapeSignature = None
-    entries, ends = _names(source)
+    entries, ends = end_names(source)
     made = schema.SignatureDefT(signatureKey=SIGNATURE, subgraphIndex=0)
     made.inputs = [schema.TensorMapT(name, int(place)) for name, place in zip(entries, graph.inputs, strict=True)]
     made.outputs = [schema.TensorMapT(name, int(place)) for name, place in zip(ends, graph.outputs, strict=True)]
@@ -65,21 +62,10 @@ def prepare(source: str, output: str) -> dict[str, Any]:
     return {}
 
 
-def to_onnx(canonical: str, output: str) -> dict[str, Any]:
-    """The same model in ONNX, by tf2onnx's reader; its input and outputs keep their names and layout."""
-    model, _ = tf2onnx.convert.from_tflite(canonical, opset=OPSET)
-    entries, ends = _names(canonical)
-    for info, name in (*zip(model.graph.input, entries, strict=True), *zip(model.graph.output, ends, strict=True)):
-        _rename(model, info.name, name)
-    model.ir_version = max(model.ir_version, IR_VERSION)
-    onnx.save(model, output)
-    return {}
-
-
 def run_source(source: str, kind: str, inputs: dict[str, str], answers: str) -> dict[str, Any]:
     """The source's own answers to each array of `inputs` (name -> .npy), as an .npz with `<array>/<output>`."""
     del kind
-    interpreter, names = _open(source), _names(source)[1]
+    interpreter, names = _open(source), end_names(source)[1]
     entry, ends = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()
     got: dict[str, Array] = {}
     for array, path in inputs.items():
@@ -108,7 +94,7 @@ def _open(source: str) -> Any:
 
 
 @cache
-def _names(source: str) -> tuple[list[str], list[str]]:
+def end_names(source: str) -> tuple[list[str], list[str]]:
     """Of the inputs and outputs: the signature's if there is one, else the tensors'."""
     model = tflite_files.unpack(Path(source).read_bytes())
     graph = model.subgraphs[0]
@@ -125,12 +111,3 @@ def _names(source: str) -> tuple[list[str], list[str]]:
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _rename(model: onnx.ModelProto, old: str, new: str) -> None:
-    for node in model.graph.node:
-        node.input[:] = [new if name == old else name for name in node.input]
-        node.output[:] = [new if name == old else name for name in node.output]
-    for info in (*model.graph.input, *model.graph.output):
-        if info.name == old:
-            info.name = new

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -37,15 +35,6 @@ BAD = {
     "cut-variables": ("unreadable", "its variables:"),
     "garbled-variables": ("unreadable", "its variables:"),
 }
-
-
-@pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("keras")
-    script = Path(__file__).with_name("make_bad_keras.py")
-    done = subprocess.run([sys.executable, script, folder, folder / "canary"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder
 
 
 def told(path: Path, worker, *profiles: str):
