@@ -23,8 +23,8 @@ class Head:
 
 def take_off(model: Any) -> tuple[Any, Head]:
     """A copy of a functional model that answers what comes before its last softmax or sigmoid."""
-    last = model.get_layer(_last(model))
-    function = "softmax" if isinstance(last, keras.layers.Softmax) else activation_of(last)
+    last = model.operations[-1]
+    function = "softmax" if _is_softmax(last) else activation_of(last)
     if function not in HEADS:
         return _copy(model, last.name, _like), Head("", last)
     return _copy(model, last.name, _without), Head(function, last)
@@ -32,7 +32,7 @@ def take_off(model: Any) -> tuple[Any, Head]:
 
 def put_on(model: Any, head: Head) -> Any:
     """A copy of `model` that ends with `head` again."""
-    if isinstance(head.layer, keras.layers.Softmax):
+    if _is_softmax(head.layer):
         return _copy(model, head.layer.name, lambda _: _like(head.layer))
     if not head.function:
         return _copy(model, head.layer.name, _like)
@@ -53,7 +53,7 @@ def _like(layer: Any) -> Any:
 
 
 def _without(layer: Any) -> Any:
-    if isinstance(layer, keras.layers.Softmax):
+    if _is_softmax(layer):
         return keras.layers.Identity(name=layer.name)
     return _ending(layer, "linear")
 
@@ -62,6 +62,6 @@ def _ending(layer: Any, function: str) -> Any:
     return type(layer).from_config(layer.get_config() | {"activation": function})
 
 
-def _last(model: Any) -> str:
-    name: str = model.operations[-1].name
-    return name
+def _is_softmax(layer: Any) -> bool:
+    """Whether it is the layer or the operation of that name."""
+    return type(layer).__name__ == "Softmax"
