@@ -13,6 +13,8 @@ from edge_contracts.lifecycle import ABORTABLE, MAX_TRANSITIONS, OUTCOMES, diagr
 from edge_contracts.reasons import REASONS
 from edge_contracts.topics import ROOT, TOPICS
 from edge_converters.calls import call
+from edge_converters.lint.findings import HINTS
+from edge_converters.lint.operators import REMARKS
 from edge_converters.passes.table import PASSES
 from edge_converters.recipe_files import as_toml
 from edge_converters.recipes import CALIBRATED, MIXABLE, Ranges, Recipe, rungs
@@ -176,12 +178,31 @@ def recipes() -> str:
     )
 
 
+def lint() -> str:
+    """Every code of a finding with what to do, and the operators that are told."""
+    hints = [(f"`{code}`", hint) for code, hint in HINTS.items()]
+    remarks = [
+        (f"`{remark.code}`", str(remark.severity), remark.why, form, ", ".join(sorted(operators)))
+        for remark in REMARKS
+        for form, operators in remark.operators.items()
+    ]
+    return (
+        "# What a lint finds\n\n`edge-sdk lint MODEL...` reads models without running them and tells what is wrong, by "
+        "operator, tensor and parameter; with `--profile` also what a target makes of them. `edge-sdk convert` does it "
+        "first, and refuses a model that has an error. No Python code of a model file is ever run.\n\n## Codes\n\n"
+        + _table(("code", "what to do"), hints)
+        + "\n## Operators\n\nThose that depend on no input are computed ahead, and nothing is said of them.\n\n"
+        + _table(("code", "severity", "why", "form", "operators"), remarks)
+    )
+
+
 _EXAMPLE: Final = Recipe(
     Scheme.INT8, (call("prune", {"sparsity": 0.5}), call("equalise", {})), Ranges.BEST, ("functional_1/conv2d/BiasAdd",)
 )
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "exit-codes.md": exit_codes,
+    "lint.md": lint,
     "reasons.md": reasons,
     "lifecycle.md": lifecycle,
     "topics.md": topics,
