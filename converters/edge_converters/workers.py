@@ -25,6 +25,7 @@ from edge_converters.tasks import Task
 Answer = dict[str, Any]
 
 SETTINGS: Final = {
+    "OPENBLAS_NUM_THREADS": "1",  # small matrices are slower with more, and sums shall not depend on a machine's cores
     "ORT_DISABLE_TELEMETRY": "1",  # since 1.29 it sends usage data to its maker, unless told not to
     "PYTHONHASHSEED": "0",  # some libraries write out sets: the same input shall give the same bytes
     "PYTHONWARNINGS": "ignore",
