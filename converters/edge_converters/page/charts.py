@@ -253,9 +253,10 @@ def against(
     """Points (x, y, words) of `float` or `variant` about the diagonal, where both axes are the same."""
     height = 300.0
     top = most or max([value for _, points in series for x, y, _ in points for value in (x, y)], default=1.0) or 1.0
-    frame = Frame(
-        Scale(0, top * (1 if most else 1.05), 46, WIDTH - 12), Scale(0, top * (1 if most else 1.05), height - 42, 26)
-    )
+    end = top * (1 if most else 1.05)
+    y = Scale(0, end, height - 42, 26)
+    left = max(46.0, max(len(f"{tick:g}") for tick in y.ticks) * LETTER + 8)
+    frame = Frame(Scale(0, end, left, WIDTH - 12), y)
     marks = frame.grid(x_title, y_title)
     marks.append(line(frame.x.start, frame.y.start, frame.x.end, frame.y.end, "diagonal"))
     for kind, points in series:

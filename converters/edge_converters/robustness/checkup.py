@@ -195,7 +195,12 @@ def _attacked(bench: _Bench, steps: Steps) -> Iterator[SweepScores]:
     x = bench.data.model_input(bench.data.evaluation.x[rows])
     true = None if bench.metric.classes is None else bench.metric.classes[rows]
     clean = bench.clean(rows)
-    for attack in attacks.fitting(bench.plan.source, true is not None):
+    fitting = attacks.fitting(bench.plan.source, true is not None)
+    if not fitting:
+        bench.left_out.append(
+            "adversarial steps: an ONNX source shows no gradients, and there are no classes to mislead"
+        )
+    for attack in fitting:
         if bench.time_is_up(attack.name):
             continue
         steps.say(f"robustness: {attack.name}")
