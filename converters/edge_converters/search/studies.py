@@ -76,20 +76,19 @@ def run_study(
         BadInput: the storage cannot be used, or the study there is about something else.
         BackendMissing: the storage needs a library that is not installed.
     """
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    with _translated(plan):
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # trials that broke a check are told in the report
+    with _translated(plan), warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # the heartbeat's interface may change
         study = _open(plan, name, basis)
         if plan.sampler is not Sampler.GRID:
             for point in first:
                 study.enqueue_trial(dict(point), skip_if_exists=True)
         start = time.monotonic()
-        while _left(study, plan) and (plan.seconds is None or time.monotonic() - start < plan.seconds):
+        while _left(study, plan, points) and (plan.seconds is None or time.monotonic() - start < plan.seconds):
             study.sampler = _sampler(plan, points, seed, len(_begun(study)))
             study.optimize(_objective(study, plan, points, attempt), n_trials=1, catch=(_Broken,))
-            if plan.sampler is Sampler.GRID and len(_answers(study)) >= len(points):
-                break
-        if plan.storage is not None:
-            _wait_for_others(study)
+            if plan.storage is not None and not _left(study, plan, points):
+                _wait_for_others(study)  # what a dead one had in work is left again
         return _answers(study)
 
 
@@ -175,11 +174,12 @@ def _suggested(trial: optuna.Trial, axis: str, values: Sequence[Value]) -> Value
     return found
 
 
-def _left(study: optuna.Study, plan: SearchPlan) -> bool:
+def _left(study: optuna.Study, plan: SearchPlan, points: Sequence[Point]) -> bool:
     """Whether trials are left; those in other workers' hands count as done, those of dead workers do not."""
     trials = _begun(study)
     lost = sum(trial.state is TrialState.FAIL and ANSWER not in trial.user_attrs for trial in trials)
-    return len(trials) - lost < plan.trials
+    most = min(plan.trials, len(points)) if plan.sampler is Sampler.GRID else plan.trials
+    return len(trials) - lost < most
 
 
 def _begun(study: optuna.Study) -> list[FrozenTrial]:
@@ -193,9 +193,7 @@ def _wait_for_others(study: optuna.Study) -> None:
     while time.monotonic() - start < LONGEST_WAIT_SECONDS:
         if not any(trial.state is TrialState.RUNNING for trial in study.get_trials(deepcopy=False)):
             return
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            optuna.storages.fail_stale_trials(study)
+        optuna.storages.fail_stale_trials(study)
         time.sleep(0.5)
 
 
