@@ -70,7 +70,7 @@ class RoundAware:
     """
 
     kind: ClassVar[str] = "qat"
-    epochs: int = 20
+    epochs: int = 30
     rate: float | None = None
 
     def __str__(self) -> str:
