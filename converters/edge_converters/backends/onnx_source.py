@@ -53,8 +53,8 @@ def take_one_sample(model: onnx.ModelProto) -> None:
         NotConvertible: it has other inputs, or no such batch.
     """
     entry = _entry(model)
-    _drop_weights_from_inputs(model, entry.name)
     _fix_batch(entry)
+    _drop_weights_from_inputs(model, entry.name)  # leaves a copy of the entry behind: it comes last
 
 
 def _load(source: str) -> onnx.ModelProto:

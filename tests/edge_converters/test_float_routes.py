@@ -1,0 +1,75 @@
+"""A float route keeps layout, padding and a batch of one: pictures that are not square, pads on one side alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from edge_converters.datasets import Samples, make_data
+from edge_converters.errors import CheckFailed
+from edge_converters.floats import prepare
+from edge_converters.parity import check_parity
+from edge_converters.sources import recognise
+
+RNG = np.random.default_rng(4)
+X = RNG.normal(size=(40, 3, 9, 12)).astype(np.float32)
+"""Channels first, as ONNX has them."""
+WEIGHTS = {
+    "w1": RNG.normal(size=(6, 3, 3, 2)).astype(np.float32),
+    "b1": RNG.normal(size=6).astype(np.float32),
+    "w2": RNG.normal(size=(6, 1, 3, 3)).astype(np.float32),
+    "w3": RNG.normal(size=(6, 4)).astype(np.float32),
+}
+
+
+def padded(pads: list[int]) -> onnx.ModelProto:
+    """A convolution with these pads (top, left, bottom, right), stride 2; a depthwise one; the mean of each map."""
+    nodes = [
+        helper.make_node("Conv", ["picture", "w1", "b1"], ["first"], "first", pads=pads, strides=[2, 2]),
+        helper.make_node("Relu", ["first"], ["active"], "relu"),
+        helper.make_node("Conv", ["active", "w2"], ["second"], "second", pads=[1, 1, 1, 1], group=6),
+        helper.make_node("GlobalAveragePool", ["second"], ["means"], "means"),
+        helper.make_node("Flatten", ["means"], ["flat"], "flat"),
+        helper.make_node("MatMul", ["flat", "w3"], ["scores"], "dense"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "padded",
+        [helper.make_tensor_value_info("picture", TensorProto.FLOAT, [None, *X.shape[1:]])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [None, 4])],
+        [numpy_helper.from_array(values, name) for name, values in WEIGHTS.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+def answers(model: onnx.ModelProto, x: np.ndarray) -> dict[str, np.ndarray]:
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return {"scores": session.run(None, {"picture": x})[0]}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("pads", [[0, 0, 1, 1], [1, 0, 0, 2], [1, 1, 1, 1]])
+def test_pads_and_layout_survive_the_way_to_both_formats(pads, worker, tmp_path):
+    (tmp_path / "padded.onnx").write_bytes(padded(pads).SerializeToString())
+    data = make_data(Samples(X[:20], None), Samples(X[20:], None))
+
+    floats = prepare(recognise(tmp_path / "padded.onnx"), data, ("onnx", "tflite"), tmp_path, worker, seed=0)
+
+    assert max(floats.parity.values()) < 1e-5
+    assert np.allclose(floats.reference["scores"], answers(padded(pads), X[20:])["scores"], atol=1e-5)
+
+
+def test_pads_on_the_other_side_are_refused():
+    with pytest.raises(CheckFailed, match=r"differs from the source by .* in 'scores'"):
+        check_parity(answers(padded([0, 0, 1, 1]), X), answers(padded([1, 1, 0, 0]), X), "the file")
+
+
+def test_pictures_read_in_the_other_layout_are_refused():
+    mixed = np.ascontiguousarray(X.transpose(0, 2, 3, 1)).reshape(X.shape)
+
+    with pytest.raises(CheckFailed, match="differs from the source"):
+        check_parity(answers(padded([0, 0, 1, 1]), X), answers(padded([0, 0, 1, 1]), mixed), "the file")
