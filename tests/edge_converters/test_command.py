@@ -24,6 +24,8 @@ def folder(tmp_path: Path) -> Path:
     np.savez(tmp_path / "e.npz", x=rng.normal(size=(20, 3)), y=np.zeros(20, np.int64))
     np.savez(tmp_path / "no-x.npz", samples=rng.normal(size=(20, 3)))
     (tmp_path / "model.onnx").write_bytes(b"\x08\x07not a graph")
+    (tmp_path / "recipe.toml").write_text("scheme = 'qdq-u8s8'\n[[passes]]\nname = 'equalize'\n")
+    (tmp_path / "other.toml").write_text("scheme = 'int8'\n")
     (tmp_path / "broken.toml").write_text("name = 'x'\n[memory\n")
     return tmp_path
 
@@ -41,6 +43,12 @@ FAULTS = {
     "learning what judges": ({"--training": "e.npz"}, "e.npz holds 20 samples, at least 64 are needed"),
     "no costs": ({"--costs": "broken.toml"}, "broken.toml holds no matrix of numbers"),
     "test data that was used": ({"--test": "e.npz"}, "20 of 20 samples of e.npz are also in e.npz"),
+    "pruning all": ({"--prune": "1.5"}, "sparsity of the pass prune is 1.5"),
+    "unknown pattern": ({"--prune": "0.5", "--prune-pattern": "4:2"}, "pattern of the pass prune is '4:2'"),
+    "unknown sampler": ({"--search": "3", "--sampler": "tpee"}, "there is no sampler 'tpee'"),
+    "storage of no search": ({"--storage": "sqlite:///s.db"}, "--search-seconds and --storage are of a search"),
+    "unknown pass": ({"--recipe": "recipe.toml"}, "recipe.toml: there is no pass 'equalize'"),
+    "recipe and pruning": ({"--recipe": "other.toml", "--prune": "0.5"}, "--recipe takes the place of all other"),
     "bad name": ({"--model": "My Model"}, "'My Model' is not a ModelName; an example is 'keyword-spotting'"),
 }
 
@@ -61,6 +69,20 @@ def test_unusable_input_is_one_sentence_and_a_hint(folder: Path, changes: dict[s
     assert len(said) <= 2
     assert "Traceback" not in done.stderr
     assert sorted(folder.iterdir()) == before
+
+
+def test_recipes_are_listed_shown_and_validated(folder: Path):
+    listed = json.loads(edge_sdk("recipes", "list", "rpi4-litert", "--json", folder=folder).stdout)
+    shown = edge_sdk("recipes", "show", "rpi4-litert", "4", folder=folder).stdout
+    (folder / "mine.toml").write_text(shown)
+    valid = json.loads(edge_sdk("recipes", "validate", "mine.toml", "--json", folder=folder).stdout)
+    refused = edge_sdk("recipes", "validate", "recipe.toml", folder=folder)
+    passes = json.loads(edge_sdk("recipes", "passes", "--json", folder=folder).stdout)
+
+    assert valid == {"mine.toml": listed[3]}
+    assert refused.returncode == 3
+    assert "Did you mean equalise?" in refused.stderr
+    assert all(each["source"] and each["does"] for each in passes)
 
 
 def test_profiles_are_listed_shown_and_validated(folder: Path):

@@ -101,12 +101,15 @@ def _remarks(report: ProfileReport) -> Iterable[str]:
         yield from _timing(report)
     else:
         yield f"{report.profile}: {report.verdict}: {best.name}: {best.sentence}. {report.hint}"
-    others = _others(report, best)
+    others = [each for each in _others(report, best) if each.sentence != best.sentence]
     for other in others[:MOST_OTHERS]:
         said, *_ = other.sentence.split("; ")  # the report has it whole
         yield f"{report.profile}: {other.name} not taken: {said}. {other.hint}".rstrip()
     if len(others) > MOST_OTHERS:
         yield f"{report.profile}: {len(others) - MOST_OTHERS} more were not taken; the report has them all"
+    alike = len(_others(report, best)) - len(others)
+    if alike:
+        yield f"{report.profile}: the same goes for {alike} other recipes"
 
 
 def _others(report: ProfileReport, best: Candidate) -> list[Candidate]:
