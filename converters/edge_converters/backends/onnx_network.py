@@ -74,6 +74,8 @@ class _Source:
     layer: Layer
     nodes: tuple[onnx.NodeProto, ...]
     places: Mapping[str, _Place] = field(default_factory=dict)
+    shape: Shape = ()
+    """Of what it gives."""
 
 
 def read(content: bytes) -> Network:
@@ -184,7 +186,7 @@ def _source(node: onnx.NodeProto, constants: Mapping[str, Array], shapes: Mappin
         order=tuple(_attribute(node, "perm", ())) if kind is Kind.TRANSPOSE else (),
         numbers=_numbers(node, kind, constants),
     )
-    return _Source(layer, (node,), places)
+    return _Source(layer, (node,), places, shapes.get(node.output[0], ()))
 
 
 def _kind(node: onnx.NodeProto, constants: Mapping[str, Array], shapes: Mapping[str, Shape]) -> Kind:
@@ -340,8 +342,9 @@ def _edited(
         weights.append(weight)
     if layer.kind is Kind.CONV and layer.groups != source.layer.groups:
         _set_attribute(nodes[0], "group", layer.groups)
-    if layer.kind in {Kind.FLATTEN, Kind.RESHAPE} and layer.operator == "Reshape":
-        shape = np.array(network.shapes[layer.outputs[0]], np.int64)
+    given = network.shapes[layer.outputs[0]]
+    if layer.operator == "Reshape" and given != source.shape:
+        shape = np.array([side or 1 for side in given], np.int64)
         nodes[0].input[1] = f"{layer.name}/shape"
         weights.append(numpy_helper.from_array(shape, f"{layer.name}/shape"))
     return nodes, weights
