@@ -14,7 +14,7 @@ RECIPE: Final = "The way to a good recipe"
 SEARCH: Final = "Search, with the extra `search` installed"
 OUTPUT: Final = "What comes out"
 
-Source = Annotated[Path, typer.Argument(help="Keras file (.keras, .h5), SavedModel folder or .onnx file.")]
+Source = Annotated[Path, typer.Argument(help="Keras file, SavedModel folder, .onnx or float .tflite file.")]
 Profiles = Annotated[list[str], typer.Option("--profile", help="Hardware profile or its file; more than once.")]
 
 Calibration = Annotated[
