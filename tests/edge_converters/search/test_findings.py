@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from edge_converters.recipes import Recipe
-from edge_converters.search.findings import ALIKE, Costs, Trial, best, choose
+from edge_converters.search.findings import ALIKE, Costs, Found, Trial, best, choose
 from edge_profiles.schemes import Scheme
 
 SAMPLES = 100
@@ -74,3 +77,11 @@ def test_equal_drops_are_told_apart_by_how_far_the_answers_lie_apart_and_by_less
     near, far = Costs(0.02, 0.1, 1, 1), Costs(0.02, 50.0, 1, 1)
 
     assert near.loss(SAMPLES) < far.loss(SAMPLES) < Costs(0.02 + 0.5 / SAMPLES, 0.0, 1, 1).loss(SAMPLES)
+
+
+def test_what_was_found_survives_the_cache():
+    tried = (trial(0.0), BROKEN, trial(0.02, 0.5))
+    found = Found("tpe", "study/board", 4, "ms", tried, best(tried, SAMPLES), 0)
+    kind = TypeAdapter(Found)
+
+    assert kind.validate_python(json.loads(kind.dump_json(found))) == found
