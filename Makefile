@@ -18,8 +18,12 @@ setup: ## make the environments .venv and .venv-device, once (other targets do i
 demo: setup ## the whole line once: convert, enrol, roll out, roll back, drift (KEEP=1 leaves it running)
 	$(BIN)/edge-sdk demo --agent-python $(DEVICE_BIN)/python $(if $(KEEP),--keep)
 
+# Conversions wait for no clock: two at a time, a file's tests together, for they share what was converted.
+SPREAD := tests/architecture tests/docs tests/edge_converters tests/edge_profiles
+
 test: lint ## lint, then every test; what a device runs, in the environment of a device (ARGS=... goes to pytest)
-	$(BIN)/pytest --ignore tests/edge_agent $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(SPREAD) $(ARGS)
+	$(BIN)/pytest --ignore tests/edge_agent $(addprefix --ignore ,$(SPREAD)) $(ARGS)
 	$(DEVICE_BIN)/pytest tests/edge_agent tests/edge_contracts $(ARGS)
 
 lint: setup ## style, types and the direction of imports

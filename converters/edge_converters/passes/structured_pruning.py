@@ -18,7 +18,7 @@ from edge_converters.channel_groups import ChannelGroups, find_groups, remove, s
 from edge_converters.networks import Array, Evidence, Layer, Network
 from edge_converters.passes.allocation import allocate
 from edge_converters.passes.judging import JUDGED, answers, output_error
-from edge_converters.passes.surgeon import DAMPING, problems
+from edge_converters.passes.surgeon import DAMPING, inverted, problems
 from edge_converters.passes.unfolding import matrix, moments, with_matrix
 
 LEVELS: Final = (0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875)
@@ -176,13 +176,13 @@ class _Reader:
         """The share of its answers' variance that goes wrong without a group."""
         gone = self.column_groups == group
         part = self.rows[:, gone]
-        return float(np.sum(part @ np.linalg.inv(self.inverse[np.ix_(gone, gone)]) * part)) / self.energy
+        return float(np.sum(part @ inverted(self.inverse[np.ix_(gone, gone)]) * part)) / self.energy
 
     def without(self, group: int) -> _Reader:
         """The reader fitted to what is left."""
         gone = self.column_groups == group
         stays = ~gone
-        solved = self.inverse[np.ix_(stays, gone)] @ np.linalg.inv(self.inverse[np.ix_(gone, gone)])
+        solved = self.inverse[np.ix_(stays, gone)] @ inverted(self.inverse[np.ix_(gone, gone)])
         return _Reader(
             self.rows[:, stays] - self.rows[:, gone] @ solved.T,
             self.inverse[np.ix_(stays, stays)] - solved @ self.inverse[np.ix_(gone, stays)],

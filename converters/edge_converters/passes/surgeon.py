@@ -106,6 +106,14 @@ def survivors(orders: list[Order], pattern: Pattern, count: int, width: int) -> 
     return np.concatenate([spread, np.ones((*losses.shape[:2], 1), bool)], axis=2)
 
 
+def inverted(symmetric: Array) -> Array:
+    """[..., n, n] inverses; where rounding has left one singular, pseudo-inverses: what is redundant costs nothing."""
+    try:
+        return np.linalg.inv(symmetric)
+    except np.linalg.LinAlgError:
+        return np.linalg.pinv(symmetric, hermitian=True)
+
+
 def refit(problem: Problem, stays: Array) -> Array:
     """[outputs, width]: the best rows with zeros where not `stays` ([outputs, width])."""
     rows = np.zeros_like(problem.pull)
@@ -163,7 +171,7 @@ class _State:
         if size == 1:
             return np.asarray(part[..., 0] ** 2 / np.maximum(self.corners[..., 0, 0], TINY))
         gone = np.einsum("obii->obi", self.corners).min(axis=2) <= TINY
-        inner = np.linalg.inv(np.where(gone[..., None, None], np.eye(size), self.corners))
+        inner = inverted(np.where(gone[..., None, None], np.eye(size), self.corners))
         return np.asarray(np.einsum("obi,obij,obj->ob", part, inner, part, optimize=True))
 
     def eliminate(self, columns: Array) -> None:
