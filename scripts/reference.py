@@ -17,7 +17,7 @@ from edge_converters.lint.findings import HINTS
 from edge_converters.lint.operators import REMARKS
 from edge_converters.passes.table import PASSES
 from edge_converters.recipe_files import as_toml
-from edge_converters.recipes import CALIBRATED, MIXABLE, Ranges, Recipe, rungs
+from edge_converters.recipes import CALIBRATED, COARSE, MIXABLE, Ranges, Recipe, rungs
 from edge_converters.robustness.attacks import SIZES
 from edge_converters.robustness.checkup import SECONDS
 from edge_converters.robustness.corruptions import CORRUPTIONS
@@ -160,7 +160,8 @@ def recipes() -> str:
         for name, each in PASSES.items()
         for key, value in each.parameters.items()
     ]
-    ranged, mixable = (", ".join(f"`{scheme}`" for scheme in sorted(each)) for each in (CALIBRATED, MIXABLE))
+    named = (", ".join(f"`{scheme}`" for scheme in sorted(each)) for each in (CALIBRATED, MIXABLE, COARSE))
+    ranged, mixable, coarse = named
     ladders = [(f"`{board.name}`", "<br>".join(map(str, rungs(board)))) for board in shipped()]
     return (
         "# Recipes and their passes\n\nA recipe is the passes that are done to the float model, in order, and the "
@@ -173,7 +174,8 @@ def recipes() -> str:
         + "\n## A recipe file\n\n`edge-sdk recipes show PROFILE` prints one to start from, `edge-sdk recipes validate "
         "FILE` says what is wrong with yours. `ranges` is `min-max` (what calibration shows) or `best` (what leaves "
         f"the readers of a tensor the least error), of {ranged}. `keep` names layers that stay float, of {mixable} on "
-        f"processors.\n\n```toml\n{as_toml(_EXAMPLE)}```\n\n## What is tried for the shipped profiles\n\n"
+        f"processors. `coarse = true` gives dense layers whose channels are alike one scale, of {coarse}.\n\n"
+        f"```toml\n{as_toml(_EXAMPLE)}```\n\n## What is tried for the shipped profiles\n\n"
         + _table(("profile", "in order"), ladders)
     )
 

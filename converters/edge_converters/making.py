@@ -92,6 +92,8 @@ def make_file(
             asked["ranges"] = _ranges(floats.path, kind, material, worker)
         if recipe.keep:
             asked["keep"] = list(recipe.keep)
+        if recipe.coarse:
+            asked["alike"] = True
         _write(path, worker, MAKE[kind], **asked)
     return Made(path, floats.steps, kept)
 

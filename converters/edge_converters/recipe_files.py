@@ -11,10 +11,10 @@ from typing import Any, Final, TypeVar
 
 from edge_converters.calls import call, meant
 from edge_converters.errors import BadInput
-from edge_converters.recipes import CALIBRATED, MIXABLE, Call, Ranges, Recipe
+from edge_converters.recipes import CALIBRATED, COARSE, MIXABLE, Call, Ranges, Recipe
 from edge_profiles.schemes import Scheme
 
-KEYS: Final = ("scheme", "ranges", "keep", "passes")
+KEYS: Final = ("scheme", "ranges", "keep", "coarse", "passes")
 MAX_BYTES: Final = 64 * 1024
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -57,8 +57,11 @@ def parse(fields: Mapping[str, Any]) -> Recipe:
     keep = fields.get("keep", [])
     if not isinstance(keep, list) or not all(isinstance(name, str) and name for name in keep):
         raise BadInput(f"keep is {keep!r}", "Give it a list of names of layers, in quotes.")
-    _check_scheme(scheme, ranges, keep)
-    return Recipe(scheme, _passes(fields.get("passes", [])), ranges, tuple(dict.fromkeys(keep)))
+    coarse = fields.get("coarse", False)
+    if not isinstance(coarse, bool):
+        raise BadInput(f"coarse is {coarse!r}", "Give it true or false.")
+    _check_scheme(scheme, ranges, keep, coarse)
+    return Recipe(scheme, _passes(fields.get("passes", [])), ranges, tuple(dict.fromkeys(keep)), coarse)
 
 
 def as_toml(recipe: Recipe) -> str:
@@ -66,6 +69,8 @@ def as_toml(recipe: Recipe) -> str:
     head = [f"scheme = {_quoted(recipe.scheme)}", f"ranges = {_quoted(recipe.ranges)}"]
     if recipe.keep:
         head.append(f"keep = [{', '.join(map(_quoted, recipe.keep))}]")
+    if recipe.coarse:
+        head.append("coarse = true")
     tables = ["\n".join(_table(each)) for each in recipe.passes]
     return "\n\n".join(["\n".join(head), *tables]) + "\n"
 
@@ -99,8 +104,10 @@ def _passes(given: object) -> tuple[Call, ...]:
     return tuple(found)
 
 
-def _check_scheme(scheme: Scheme, ranges: Ranges, keep: Collection[str]) -> None:
+def _check_scheme(scheme: Scheme, ranges: Ranges, keep: Collection[str], coarse: bool) -> None:
     if ranges is not Ranges.MIN_MAX and scheme not in CALIBRATED:
         raise BadInput(f"{scheme} has no ranges to choose", f"Those that have are {', '.join(sorted(CALIBRATED))}.")
     if keep and scheme not in MIXABLE:
         raise BadInput(f"{scheme} keeps no layers in float", f"That can be asked of {', '.join(sorted(MIXABLE))}.")
+    if coarse and scheme not in COARSE:
+        raise BadInput(f"{scheme} has no coarse dense layers", f"That can be asked of {', '.join(sorted(COARSE))}.")

@@ -45,11 +45,14 @@ class Recipe:
     ranges: Ranges = Ranges.MIN_MAX
     keep: tuple[str, ...] = ()
     """Layers that stay float: mixed precision."""
+    coarse: bool = False
+    """Dense layers whose channels are alike have one scale for all of them, which saves 16 bytes a channel."""
 
     def __str__(self) -> str:
         ranges = [] if self.ranges is Ranges.MIN_MAX else [f"{self.ranges} ranges"]
         kept = [f"{len(self.keep)} layers kept in float"] if self.keep else []
-        return " + ".join([self.scheme, *map(str, self.passes), *ranges, *kept])
+        coarse = ["one scale for dense layers of alike channels"] if self.coarse else []
+        return " + ".join([self.scheme, *map(str, self.passes), *ranges, *kept, *coarse])
 
     @property
     def prunes(self) -> bool:
@@ -60,7 +63,7 @@ class Recipe:
         """Plain values, in the order of the work."""
         passes = [{"name": call.name, **dict(call.parameters)} for call in self.passes]
         plain: dict[str, Any] = {"scheme": str(self.scheme), "passes": passes, "ranges": str(self.ranges)}
-        return {**plain, "keep": list(self.keep)}
+        return {**plain, "keep": list(self.keep), "coarse": self.coarse}
 
     @property
     def digest(self) -> Digest:
@@ -88,6 +91,8 @@ QUANTISED: Final = frozenset({Scheme.INT8, Scheme.INT16X8, Scheme.QDQ_U8S8, Sche
 """Schemes with stored activations."""
 CALIBRATED: Final = frozenset({Scheme.INT8, Scheme.INT16X8, Scheme.QDQ_U8S8, Scheme.QDQ_S8S8})
 """Schemes whose ranges can be chosen."""
+COARSE: Final = frozenset({Scheme.INT8})
+"""Schemes that can have one scale for a dense layer."""
 MIXABLE: Final = frozenset({Scheme.INT8, Scheme.QDQ_U8S8, Scheme.QDQ_S8S8})
 """Schemes that can keep layers in float, on a target that has float kernels beside the others."""
 
@@ -119,7 +124,11 @@ def rungs(profile: Profile, first: Sequence[Call] = (), effort: int = 0) -> tupl
         efforts = EFFORTS.get(scheme, PLAIN)
         rest = efforts[min(effort, len(efforts) - 1) :]
         recipes = [Recipe(scheme, (*first, *passes), ranges) for passes, ranges in rest]
-        found += [*recipes, Mixed(recipes[-1])] if can_mix(profile, scheme) else recipes
+        found += recipes
+        if scheme in COARSE and profile.budgets.size is not None:
+            found.append(Recipe(scheme, tuple(first), coarse=True))
+        if can_mix(profile, scheme):
+            found.append(Mixed(recipes[-1]))
     return tuple(found)
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge_converters.datasets import Samples, make_data
+from edge_converters.datasets import Data, Samples, make_data
 from edge_converters.errors import BadInput
-from edge_converters.guard import Verdict
+from edge_converters.guard import Guard, Verdict
 from edge_converters.tasks import Task
 from edge_converters.variants import make_variant
 from edge_converters.workers import Worker
 from edge_profiles.boards import load
+from edge_profiles.schemes import Scheme
 from tests.edge_converters.conftest import Shared, own_profile, shop_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -25,6 +27,14 @@ MODELS = {
     "visual_wake_words/vww_96.h5": [None, 96, 96, 3],
     "streaming_wakeword/str_ww_ref_model.h5": [None, 30, 1, 40],
 }
+
+
+def spectra() -> Data:
+    """Made up: five frames of 128 bands, alike from frame to frame."""
+    rng = np.random.default_rng(0)
+    level, slow = rng.normal(-3, 8, (1, 1, 128)), rng.normal(0, 1, (160, 1, 128)).cumsum(axis=2)
+    x = (level + slow + rng.normal(0, 1.5, (160, 5, 128))).reshape(160, 640).astype(np.float32)
+    return make_data(Samples(x[:60], None), Samples(x[60:], None))
 
 
 def test_keras_files_are_read_the_old_ones_too_and_cut_ones_refused(
@@ -67,10 +77,7 @@ def test_an_autoencoder_is_judged_by_the_variance_that_is_kept_not_by_a_class(
     shared: Shared, worker: Worker, tmp_path: Path
 ):
     """Made-up spectra that int8 carries within a point if some layers stay float; an int8-only board is told so."""
-    rng = np.random.default_rng(0)
-    level, slow = rng.normal(-3, 8, (1, 1, 128)), rng.normal(0, 1, (160, 1, 128)).cumsum(axis=2)
-    x = (level + slow + rng.normal(0, 1.5, (160, 5, 128))).reshape(160, 640).astype(np.float32)
-    data = make_data(Samples(x[:60], None), Samples(x[60:], None))
+    data = spectra()
     pi = own_profile("pi-without-dynamic", "rpi4-litert", 'int8", "fp16', tmp_path)
     source = shared / "anomaly_detection/ad01.h5"
 
@@ -83,8 +90,29 @@ def test_an_autoencoder_is_judged_by_the_variance_that_is_kept_not_by_a_class(
     assert on_pi.verdict is Verdict.PASS
     assert on_pi.taken is not None
     assert re.fullmatch(r"int8 \+ [1-9] layers kept in float", on_pi.taken)
-    assert [candidate.judgement is None for candidate in on_pi.candidates] == [True, True, True, True, False]
+    assert [candidate.judgement is None for candidate in on_pi.candidates] == [True, True, True, True, True, False]
     assert "in ranking (n = 30), over the 1.00 allowed" in on_pi.candidates[0].sentence
     assert on_board.best.judgement is not None
     assert 0.01 < on_board.best.judgement.drop < 0.5
     assert "allow it by --max-drop 0." in on_board.hint
+
+
+def test_a_size_budget_is_kept_by_one_scale_for_dense_layers_whose_channels_are_alike(
+    shared: Shared, worker: Worker, tmp_path: Path
+):
+    """The anomaly autoencoder in 280,000 bytes: with a scale for each channel the file has 293,664."""
+    data = spectra()
+    board = load("cortex-m4-stm32l4r5")
+    assert board.budgets.size is not None
+    size = board.budgets.size.model_copy(update={"value": 280_000.0})
+    budgets = board.budgets.model_copy(update={"size": size})
+    small = board.model_copy(update={"schemes": (Scheme.INT8,), "budgets": budgets})
+    shop = replace(shop_for(shared / "anomaly_detection/ad01.h5", data, worker, tmp_path), guard=Guard(0.2, 0.1))
+
+    made = make_variant(small, shop)
+
+    assert made.report.verdict is Verdict.PASS
+    assert made.report.taken == "int8 + one scale for dense layers of alike channels"
+    assert made.variant is not None
+    assert made.variant.figures["size"].value <= 280_000
+    assert all("budgets.size" in each.sentence for each in made.report.candidates[:-1])

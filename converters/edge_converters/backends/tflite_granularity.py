@@ -13,15 +13,18 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from edge_converters.backends import tflite_files
+from edge_converters.backends import tflite_files, tflite_network
 from edge_converters.backends.tflite_compaction import pairs
 from edge_converters.backends.tflite_layers import BIAS, WEIGHT
 from edge_converters.errors import NotConvertible
+from edge_converters.networks import Kind
 
 Array = npt.NDArray[Any]
 
 DENSE: Final = "FULLY_CONNECTED"
 LARGEST: Final = 127
+ALIKE: Final = 10.0
+"""The noise that one scale may bring, as a multiple of what a scale for each channel leaves."""
 
 
 def with_one_scale(quantised: bytes, base: bytes, layers: Collection[str]) -> bytes:
@@ -42,6 +45,12 @@ def with_one_scale(quantised: bytes, base: bytes, layers: Collection[str]) -> by
             "Only those can have one scale for all channels; leave the others as they are.",
         )
     return tflite_files.pack(model)
+
+
+def alike_layers(base: bytes) -> tuple[str, ...]:
+    """The dense layers of a float file whose channels one scale suits nearly as well."""
+    layers = tflite_network.read(base).weighted_layers
+    return tuple(layer.name for layer in layers if layer.kind is Kind.DENSE and noise_ratio(layer.weight) < ALIKE)
 
 
 def noise_ratio(weight: Array) -> float:

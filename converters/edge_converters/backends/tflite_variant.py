@@ -23,6 +23,7 @@ class _Wishes:
     ranges: Mapping[str, Sequence[float]] = field(default_factory=dict)
     keep: Collection[str] = ()
     coarse: Collection[str] = ()
+    alike: bool = False
 
 
 def make(
@@ -33,29 +34,32 @@ def make(
     ranges: dict[str, list[float]] | None = None,
     keep: list[str] | None = None,
     coarse: list[str] | None = None,
+    alike: bool = False,
 ) -> dict[str, Any]:
     """Write the variant of a float .tflite to `output`.
 
     `calibration` is an .npy of float inputs. `ranges` are the lowest and highest value of tensors, in place of what
     calibration sees; `keep` are layers that stay float; `coarse` are dense layers with one scale for all channels of
-    their weights. All go by the names that `tflite_network` gives.
+    their weights, with `alike` all whose channels are alike. All go by the names that `tflite_network` gives.
 
     Raises:
         NotConvertible: the scheme cannot take them, or the file has no such tensor.
     """
-    asked: dict[str, Collection[str]] = {"ranges": ranges or {}, "keep": keep or [], "coarse": coarse or []}
+    asked = {"ranges": bool(ranges), "keep": bool(keep), "coarse": bool(coarse), "alike": alike}
     for wish, given in asked.items():
         if given and scheme not in _TAKERS[wish]:
             takers = ", ".join(sorted(_TAKERS[wish]))
             raise NotConvertible(f"{scheme} cannot take {wish!r}", f"That can be asked of {takers}.")
-    wishes = _Wishes(calibration, ranges or {}, keep or [], coarse or [])
+    wishes = _Wishes(calibration, ranges or {}, keep or [], coarse or [], alike)
     Path(output).write_bytes(compact(_SCHEMES[scheme](Path(model).read_bytes(), wishes)))
     return {}
 
 
 def _int8(content: bytes, wishes: _Wishes) -> bytes:
     made = tflite_quantisation.to_int8(content, np.load(wishes.calibration), wishes.ranges, wishes.keep)
-    return tflite_granularity.with_one_scale(made, content, wishes.coarse) if wishes.coarse else made
+    alike = tflite_granularity.alike_layers(content) if wishes.alike else ()
+    coarse = dict.fromkeys([*wishes.coarse, *(name for name in alike if name not in wishes.keep)])
+    return tflite_granularity.with_one_scale(made, content, coarse) if coarse else made
 
 
 def _int16x8(content: bytes, wishes: _Wishes) -> bytes:
@@ -73,5 +77,6 @@ _TAKERS: Final[dict[str, frozenset[str]]] = {
     "ranges": frozenset({"int8", "int16x8"}),
     "keep": frozenset({"int8"}),
     "coarse": frozenset({"int8"}),
+    "alike": frozenset({"int8"}),
 }
 """The schemes that can take each wish."""

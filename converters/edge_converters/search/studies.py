@@ -154,6 +154,7 @@ def _objective(
     study: optuna.Study, plan: SearchPlan, points: Sequence[Point], attempt: Callable[[Proposal], Told]
 ) -> Callable[[optuna.Trial], tuple[float, ...]]:
     def objective(trial: optuna.Trial) -> tuple[float, ...]:
+        _beat(study, trial)
         if plan.sampler is Sampler.GRID:
             chosen = points[trial.suggest_int("point", 0, len(points) - 1)]
             proposal = Proposal(trial.number, lambda axis, _: chosen[axis], _answers(study))
@@ -166,6 +167,15 @@ def _objective(
         return told.costs
 
     return objective
+
+
+def _beat(study: optuna.Study, trial: optuna.Trial) -> None:
+    """A first heartbeat before the work: Optuna's comes from a thread, and a trial without any is never found dead."""
+    storage = study._storage
+    if isinstance(storage, optuna.storages._CachedStorage):
+        storage = storage._backend
+    if isinstance(storage, RDBStorage):
+        storage.record_heartbeat(trial._trial_id)
 
 
 def _suggested(trial: optuna.Trial, axis: str, values: Sequence[Value]) -> Value:
