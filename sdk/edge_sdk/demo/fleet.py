@@ -26,7 +26,8 @@ PROFILES: Final = ("x86-64-vnni", GPU_PROFILE, "hexagon-qnn", "cortex-m4-stm32l4
 """One of each class: cpu, gpu, npu, mcu."""
 RHYTHM: Final = Rhythm(window=4.0, heartbeat=2.0, poll=20.0)
 """A demo is short; a real device reports every quarter of an hour."""
-_ONLINE_SECONDS: Final = 30.0
+_ONLINE_SECONDS: Final = 60.0
+"""Each agent tries every engine there is in a process of its own before it names those it has."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def running_server(folder: Path) -> Iterator[Server]:
 
 @contextmanager
 def enrolled_devices(folder: Path, server: Server, python: Path) -> Iterator[list[EmulatedAgent]]:
-    """One emulated device of each class, enrolled and online.
+    """One emulated device of each class, enrolled, online, its engines found.
 
     Raises:
         ChildFailed: an agent does not start. NotAchieved: the server does not see it.
@@ -84,11 +85,11 @@ def enrolled_devices(folder: Path, server: Server, python: Path) -> Iterator[lis
     with ExitStack() as exits:
         fleet = exits.enter_context(EmulatedFleet(plans))
         fleet.start(lambda _agent: None)
-        wait_for("every device online", _ONLINE_SECONDS, lambda: _all_online(server, len(plans)))
+        wait_for("every device online with its engines", _ONLINE_SECONDS, lambda: _all_online(server, len(plans)))
         yield fleet.agents
 
 
 def _all_online(server: Server, count: int) -> list[DeviceView] | None:
     devices = server.client.devices()
-    online = [device for device in devices if device.status is DeviceStatus.ONLINE]
+    online = [device for device in devices if device.status is DeviceStatus.ONLINE and device.engines]
     return online if len(online) == count else None
