@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,6 +34,11 @@ def default_folder() -> Path:
     if named:
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edge-sdk" / "conversions"
+
+
+UNFINISHED: Final = ".new-"
+DEAD_SECONDS: Final = 3600.0
+"""An unfinished file that is older was left by a process that died."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class Cache:
         path = self._path(key)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as file:
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=UNFINISHED, delete=False) as file:
                 unfinished = Path(file.name)
                 try:
                     file.write(_pack(key, files))
@@ -89,6 +95,8 @@ class Cache:
         for path in self.folder.glob("*/*"):
             with suppress(OSError):  # another process removed it
                 status = path.stat()
+                if path.name.startswith(UNFINISHED) and time.time() - status.st_mtime < DEAD_SECONDS:
+                    continue  # another process is writing it
                 found.append((status.st_mtime, status.st_size, path))
         total = sum(size for _, size, _ in found)
         for _, size, path in sorted(found):

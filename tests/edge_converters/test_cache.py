@@ -126,3 +126,18 @@ def test_the_folder_is_the_one_named_or_the_users(monkeypatch, tmp_path: Path):
     assert default_folder() == tmp_path / "edge-sdk" / "conversions"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert default_folder() == Path.home() / ".cache" / "edge-sdk" / "conversions"
+
+
+def test_what_another_process_is_writing_is_left_and_what_a_dead_one_left_goes(tmp_path: Path):
+    cache = Cache(tmp_path, most_bytes=100)
+    cache.put(KEY, FILES)
+    folder = next(tmp_path.iterdir())
+    written, left = folder / ".new-now", folder / ".new-then"
+    for path in (written, left):
+        path.write_bytes(bytes(200))
+    os.utime(left, (1, 1))
+
+    cache.put(Digest.of(b"other"), FILES)
+
+    assert written.exists()
+    assert not left.exists()
