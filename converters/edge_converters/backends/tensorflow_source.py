@@ -125,7 +125,7 @@ def _load_keras(source: str) -> Any:
 
     try:
         return tf_keras.models.load_model(source, compile=False)
-    except Exception as error:
+    except Exception as error:  # as above, of the older Keras
         raise _unreadable(source, error) from error
 
 

@@ -14,7 +14,7 @@ def convert(saved_model: str, output: str) -> dict[str, Any]:
     """Write the float file. Only builtin operators: what needs TensorFlow's own kernels is refused with their names."""
     try:
         content = tf.lite.TFLiteConverter.from_saved_model(saved_model).convert()
-    except Exception as error:
+    except Exception as error:  # told apart by its words, for its class is private; any other goes on
         if "not supported by the native TFLite runtime" in str(error) or "needs flex" in str(error).lower():
             words = " ".join(str(error).split())[-300:]
             hint = "Replace these operators in the model; the targets' runtimes have no kernel for them."
