@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from edge_converters.backends import channel
 from edge_converters.errors import BackendMissing, ConverterError, NotConvertible, NotWritten
@@ -22,6 +22,9 @@ from edge_converters.tasks import TASKS, Task
 _started_with = resident_bytes()
 _imports: list[int] = []
 """By how much this process grew with each module of a backend, before it did any work."""
+WORTH_GIVING_BACK: Final = 8 * 1024**2
+_held = [_started_with]
+"""What was resident when memory was last given back."""
 
 
 def main() -> None:
@@ -35,6 +38,7 @@ def main() -> None:
         memory = {"peak": peak_bytes(), "libraries": _started_with + sum(_imports)}
         answers.write(json.dumps({**answer, "memory": memory}) + "\n")
         _give_back()
+    os._exit(0)  # every file is written: what libraries take down at their leisure, up to seconds, the kernel has at once
 
 
 def _answer(task: Task, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -60,9 +64,12 @@ def _answer(task: Task, arguments: dict[str, Any]) -> dict[str, Any]:
 
 def _give_back() -> None:
     """Return what a task left to the system: the libraries free models into glibc's own store, task upon task."""
+    if resident_bytes() < _held[0] + WORTH_GIVING_BACK:
+        return
     gc.collect()
     with suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
+    _held[0] = resident_bytes()
 
 
 @cache
@@ -73,6 +80,8 @@ def _function(task: Task) -> Callable[..., dict[str, Any]]:
     except ModuleNotFoundError as error:
         message = f"{task} needs the library {error.name}, which is not installed"
         raise BackendMissing(message, f"Install it with: pip install 'edge-sdk[{place.extra}]'") from error
+    if not _imports:
+        gc.freeze()  # what a library makes on import stays: TensorFlow's takes a quarter of a second to look through
     _imports.append(max(resident_bytes() - before, 0))
     return function
 
