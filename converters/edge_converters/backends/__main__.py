@@ -38,7 +38,7 @@ def main() -> None:
         memory = {"peak": peak_bytes(), "libraries": _started_with + sum(_imports)}
         answers.write(json.dumps({**answer, "memory": memory}) + "\n")
         _give_back()
-    os._exit(0)  # every file is written: what libraries take down at their leisure, up to seconds, the kernel has at once
+    os._exit(0)  # every file is written; TensorFlow takes seconds to take itself down, the kernel none
 
 
 def _answer(task: Task, arguments: dict[str, Any]) -> dict[str, Any]:
