@@ -1,11 +1,18 @@
-"""The fields of the format, read from the model itself: what a table may hold, and each field in words."""
+"""The fields of the format, read from the model itself: what a table may hold, and each field in words.
+
+The words are the strings below the fields, read from the source when they are asked for: done at import, as pydantic
+offers, it takes longer than importing the model takes without.
+"""
 
 from __future__ import annotations
 
+import ast
+import inspect
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -46,13 +53,26 @@ def is_figure(place: tuple[int | str, ...]) -> bool:
 
 def rows(table: type[BaseModel] = Profile, prefix: str = "") -> Iterator[Row]:
     """Every field, tables before what is in them; a figure is one row."""
+    meanings = _meanings(table)
     for name, field in table.model_fields.items():
         key, inner = prefix + (field.alias or name), table_in(field.annotation)
         if inner is None or issubclass(inner, Figure):
-            yield Row(key, _kind(field), _needed(field), _line(field.description))
+            yield Row(key, _kind(field), _needed(field), _line(meanings.get(name)))
         else:
             yield Row(key, "table", _needed(field), _line(inner.__doc__))
             yield from rows(inner, f"{key}.")
+
+
+def _meanings(table: type[BaseModel]) -> dict[str, str]:
+    """By field the string below it."""
+    (definition,) = ast.parse(inspect.getsource(table)).body
+    assert isinstance(definition, ast.ClassDef)
+    return {
+        field.target.id: said.value.value
+        for field, said in pairwise(definition.body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(said, ast.Expr) and isinstance(said.value, ast.Constant) and isinstance(said.value.value, str)
+    }
 
 
 def _needed(field: FieldInfo) -> str:

@@ -32,7 +32,7 @@ Unit = TypeVar("Unit", bound=str)
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
 
 class Figure(_Table, Generic[Unit]):
