@@ -3,7 +3,8 @@
 The raw converter only makes the file. `edge-sdk convert` also reads and checks the data, proves the float conversion,
 runs the variant on all evaluation samples, judges it and writes a bundle; and unless it is told not to, it times the
 variant beside the float model. Library imports are counted on both sides; `less imports` takes the time of importing
-the raw converter's library, measured in the same turn, away from both.
+the raw converter's library, measured in the same turn, away from both. A small model shows what a command costs that
+does next to nothing; a larger one what the work costs.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from _models import KEYWORD_INPUT, keyword_data, keyword_model, profile_with
+from _inputs import crops
+from _models import keyword_data, keyword_model, profile_with, shared
 
 from edge_contracts.ids import ModelName
+from edge_contracts.manifest import Preprocessing
 from edge_converters.conversion import convert
 from edge_converters.datasets import Data
 
@@ -38,6 +41,15 @@ converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
 converter.inference_input_type = converter.inference_output_type = tf.int8
 open(output, "wb").write(converter.convert())
 """
+RAW_KERAS = RAW_TFLITE.replace(
+    "converter = tf.lite.TFLiteConverter.from_saved_model(source)",
+    """import tf_keras
+model = tf_keras.models.load_model(source, compile=False)
+spec = tf.TensorSpec((1, *rows.shape[1:]), tf.float32)
+call = tf.function(lambda x: model(x, training=False)).get_concrete_function(spec)
+converter = tf.lite.TFLiteConverter.from_concrete_functions([call], model)""",
+)
+"""A file of Keras 2, as its own library reads it."""
 RAW_ONNX = """
 import sys, numpy, onnx
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
@@ -62,6 +74,7 @@ class Route:
     raw: str
     imports: str
     profile: str
+    data: Data
 
 
 def taken(arguments: list[str], cache: Path) -> float:
@@ -77,9 +90,10 @@ def taken(arguments: list[str], cache: Path) -> float:
 
 def turn(route: Route, files: dict[str, Path], folder: Path) -> dict[str, float]:
     """Each way once."""
+    given = route.data.preprocessing
     cache = Path(tempfile.mkdtemp(dir=folder))
     data = ["--calibration", str(files["calibration"]), "--evaluation", str(files["evaluation"])]
-    inputs = ["--offset", str(KEYWORD_INPUT.offset), "--scale", str(KEYWORD_INPUT.scale)]
+    inputs = ["--offset", str(given.offset), "--scale", str(given.scale)]
     ours = [*EDGE_SDK, "convert", str(route.source), "--profile", route.profile, *data, *inputs, "--max-drop", "1"]
     ours += ["--output", str(folder / "bundle")]
     return {
@@ -93,7 +107,7 @@ def turn(route: Route, files: dict[str, Path], folder: Path) -> dict[str, float]
 
 def show(route: Route, turns: list[dict[str, float]]) -> None:
     """Medians, and the least and most of the ratios of each turn."""
-    print(f"{route.title}, {len(turns)} turns")
+    print(f"{route.title}, {route.data.counts}, {len(turns)} turns", flush=True)
     for way in turns[0]:
         seconds = [each[way] for each in turns]
         print(f"  {way:15} {np.median(seconds):6.2f} s  ({min(seconds):.2f} .. {max(seconds):.2f})")
@@ -108,10 +122,11 @@ def show(route: Route, turns: list[dict[str, float]]) -> None:
 
 def save(data: Data, folder: Path) -> dict[str, Path]:
     """The data as the command takes it, and the calibration as the raw converters do."""
+    folder.mkdir()
     files = {name: folder / f"{name}.npz" for name in ("calibration", "evaluation")}
     np.savez(files["calibration"], x=data.calibration.x)
-    assert data.evaluation.y is not None
-    np.savez(files["evaluation"], x=data.evaluation.x, y=data.evaluation.y)
+    labels = {} if data.evaluation.y is None else {"y": data.evaluation.y}
+    np.savez(files["evaluation"], x=data.evaluation.x, **labels)
     np.save(folder / "samples.npy", data.model_input(data.calibration.x))
     return {**files, "samples": folder / "samples.npy"}
 
@@ -124,14 +139,28 @@ def float_onnx(data: Data, folder: Path) -> Path:
     return path
 
 
+def routes(folder: Path) -> tuple[Route, ...]:
+    """A small and a larger model for each raw converter."""
+    words, faces = keyword_data(), crops(240, 320, Preprocessing(offset=127, scale=1 / 128), channels_first=True)
+    wakes = crops(96, 96, Preprocessing(offset=0, scale=1 / 255))
+    tensorflow, onnxruntime = "import tensorflow", "import onnxruntime.quantization"
+    wake, face = (
+        shared("visual_wake_words/vww_96.h5"),
+        shared("face_detection/version-RFB-320_without_postprocessing.onnx"),
+    )
+    return (
+        Route("KWS, SavedModel -> TFLite int8", keyword_model(), RAW_TFLITE, tensorflow, "rpi4-litert", words),
+        Route("VWW, Keras -> TFLite int8", wake, RAW_KERAS, tensorflow, "rpi4-litert", wakes),
+        Route("KWS, ONNX -> QDQ u8s8", float_onnx(words, folder), RAW_ONNX, onnxruntime, "x86-64-vnni", words),
+        Route("RFB-320, ONNX -> QDQ u8s8", face, RAW_ONNX, onnxruntime, "x86-64-vnni", faces),
+    )
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as place:
-        folder, data = Path(place), keyword_data()
-        files, source = save(data, folder), float_onnx(data, folder)
-        for route in (
-            Route("SavedModel -> TFLite int8", keyword_model(), RAW_TFLITE, "import tensorflow", "rpi4-litert"),
-            Route("ONNX -> QDQ u8s8", source, RAW_ONNX, "import onnxruntime.quantization", "x86-64-vnni"),
-        ):
+        folder = Path(place)
+        for number, route in enumerate(routes(folder)):
+            files = save(route.data, folder / f"data-{number}")
             show(route, [turn(route, files, folder) for _ in range(TURNS)])
 
 

@@ -23,8 +23,8 @@ COMPARE_LAYERS: Final[dict[Format, Task]] = {
     "tflite": Task.COMPARE_TFLITE_LAYERS,
     "onnx": Task.COMPARE_ONNX_LAYERS,
 }
-SAMPLES: Final = 16
-"""Of the calibration data; all inner tensors are kept for each."""
+SAMPLES: Final = 8
+"""Of the calibration data; every layer has many values for each, and with nothing fused they take their time."""
 _log = logging.getLogger(__name__)
 
 

@@ -34,9 +34,9 @@ class Mismatch:
 
 def compare(calibration: Array, evaluation: Array) -> Mismatch | None:
     """None if they resemble each other; both [n, ...] in the same unit."""
-    known, new = (np.asarray(each, np.float64).reshape(len(each), -1) for each in (calibration, evaluation))
+    known, new = (np.asarray(each).reshape(len(each), -1) for each in (calibration, evaluation))
     times = _spread(known) / _spread(new)
-    low, high = known.min(), known.max()
+    low, high = float(known.min()), float(known.max())
     margin = MARGIN * (high - low)
     beyond = float(((new < low - margin) | (new > high + margin)).mean())
     stretch = max(times, 1 / times)
@@ -52,7 +52,8 @@ def compare(calibration: Array, evaluation: Array) -> Mismatch | None:
 
 def _spread(rows: Array) -> float:
     """Of one sample's values; of samples with one value, over the samples."""
-    within = float(np.median(np.ptp(rows, axis=1))) if rows.shape[1] > 1 else 0.0
+    widths = rows.max(axis=1).astype(np.float64) - rows.min(axis=1).astype(np.float64)
+    within = float(np.median(widths)) if rows.shape[1] > 1 else 0.0
     return max(within or float(np.ptp(np.quantile(rows, CENTRAL))), float(np.finfo(np.float32).tiny))
 
 

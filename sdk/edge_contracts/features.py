@@ -5,7 +5,7 @@ The only module of the contracts that computes on arrays: a feature must mean th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -16,6 +16,7 @@ from edge_contracts.manifest import BINS, CONFIDENCE_BINS, FeatureBaseline, Feat
 Array = npt.NDArray[np.float64]
 MAX_ELEMENT_FEATURES: Final = 64
 """Tensors of rank 1 with at most this many elements get one feature for each element."""
+ELEMENTS_AT_ONCE: Final = 2**18
 
 GROUPS: Final[dict[FeatureStatistic, str]] = {
     FeatureStatistic.MEAN: "level",
@@ -80,16 +81,24 @@ def confidence_counts(probabilities: Array) -> tuple[int, ...]:
 
 def make_baselines(tensor: str, batch: npt.NDArray[np.generic]) -> tuple[FeatureBaseline, ...]:
     """Reference histograms of every feature of one input tensor, from real-valued samples [n, ...]."""
-    rows = np.asarray(batch, np.float64).reshape(len(batch), -1)
+    rows = np.asarray(batch).reshape(len(batch), -1)
     if batch.ndim == 2 and rows.shape[1] <= MAX_ELEMENT_FEATURES:
         return tuple(
-            _baseline(f"{tensor}[{i}]", f"{tensor}[{i}]", tensor, FeatureStatistic.ELEMENT, rows[:, i], i)
-            for i in range(rows.shape[1])
+            _baseline(f"{tensor}[{i}]", f"{tensor}[{i}]", tensor, FeatureStatistic.ELEMENT, column, i)
+            for i, column in enumerate(np.asarray(rows.T, np.float64))
         )
+    found = [[calculate(part) for calculate in STATISTICS.values()] for part in _few_at_a_time(rows)]
     return tuple(
-        _baseline(f"{tensor}.{statistic}", GROUPS[statistic], tensor, statistic, calculate(rows))
-        for statistic, calculate in STATISTICS.items()
+        _baseline(f"{tensor}.{statistic}", GROUPS[statistic], tensor, statistic, np.concatenate(values))
+        for statistic, values in zip(STATISTICS, zip(*found, strict=True), strict=True)
     )
+
+
+def _few_at_a_time(rows: npt.NDArray[np.generic]) -> Iterator[Array]:
+    """As 64-bit floats a set of photographs takes eight times the memory of its bytes."""
+    few = max(1, ELEMENTS_AT_ONCE // rows.shape[1])
+    for start in range(0, len(rows), few):
+        yield np.asarray(rows[start : start + few], np.float64)
 
 
 def _baseline(
