@@ -14,10 +14,7 @@ from pathlib import Path
 import numpy as np
 from _models import keyword_data, keyword_model
 
-from edge_contracts.ids import ModelName
-from edge_converters.conversion import convert
-from edge_converters.datasets import Samples, make_data
-from edge_converters.guard import Guard, Verdict
+from edge_converters import Guard, Method, Proof, Samples, Verdict, convert, make_data
 from edge_profiles.boards import load
 
 PROFILES = ("rpi4-litert", "cortex-m4-stm32l4r5")
@@ -45,8 +42,8 @@ def _told(name: str, calibration: np.ndarray, labelled: Samples, guard: Guard, e
     data = make_data(Samples(calibration, None), labelled, keyword_data().preprocessing)
     boards = [load(profile) for profile in PROFILES]
     with tempfile.TemporaryDirectory() as folder:
-        place, model = Path(folder) / "bundle", ModelName("keywords")
-        outcome = convert(keyword_model(), boards, data, output=place, model=model, guard=guard, latency=False)
+        place, method = Path(folder) / "bundle", Method(latency=False)
+        outcome = convert(keyword_model(), boards, data, output=place, proof=Proof(guard), method=method)
     met = all(report.verdict is expected for report in outcome.reports)
     print(f"{'ok ' if met else 'NOT'} {name}: {outcome.verdict} (expected: {expected})")
     for report in outcome.reports:

@@ -16,16 +16,14 @@ import onnx
 from conversion_time import RAW_ONNX, RAW_TFLITE
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_contracts.ids import ModelName
-from edge_converters.conversion import convert
+from edge_converters import Guard, Method, Proof, convert
 from edge_converters.datasets import Data, Samples, make_data
-from edge_converters.guard import Guard
 from edge_converters.memory import Memory
 from edge_profiles.boards import load
 
 WIDTHS = (16, 1024, 2048)
 LAYERS = 6
-ANY_DROP = Guard(max_drop=1.0, slack=1.0)
+ANY_DROP = Proof(Guard(max_drop=1.0, slack=1.0))
 KERAS = """
 import sys, keras
 path, width, layers = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
@@ -72,8 +70,8 @@ def samples(width: int) -> Data:
 
 
 def measured(source: Path, width: int, profile: str, output: Path) -> Memory:
-    name = ModelName("dense")
-    outcome = convert(source, [load(profile)], samples(width), output=output, model=name, guard=ANY_DROP, latency=False)
+    data, method = samples(width), Method(latency=False)
+    outcome = convert(source, [load(profile)], data, output=output, proof=ANY_DROP, method=method)
     assert outcome.memory is not None
     return outcome.memory
 

@@ -21,9 +21,8 @@ import numpy as np
 from _inputs import crops
 from _models import keyword_data, keyword_model, profile_with, shared
 
-from edge_contracts.ids import ModelName
 from edge_contracts.manifest import Preprocessing
-from edge_converters.conversion import convert
+from edge_converters import Method, convert
 from edge_converters.datasets import Data
 
 TURNS = 5
@@ -134,7 +133,7 @@ def save(data: Data, folder: Path) -> dict[str, Path]:
 def float_onnx(data: Data, folder: Path) -> Path:
     """The keyword model as an ONNX source."""
     profile = profile_with("x86-64-vnni", "fp32", folder)
-    convert(keyword_model(), [profile], data, output=folder / "onnx", model=ModelName("keywords"), latency=False)
+    convert(keyword_model(), [profile], data, output=folder / "onnx", method=Method(latency=False))
     (path,) = (folder / "onnx").rglob("model.onnx")
     return path
 

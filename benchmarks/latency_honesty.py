@@ -13,25 +13,22 @@ from pathlib import Path
 import numpy as np
 from _models import keyword_data, keyword_model, picture_data, picture_model, profile_with
 
-from edge_contracts.ids import ModelName
+from edge_converters import Guard, Method, Proof, convert
 from edge_converters.bundles import read_bundle
-from edge_converters.conversion import convert
 from edge_converters.datasets import Data
-from edge_converters.guard import Guard
 from edge_converters.latency import Stopwatch
 from edge_converters.timings import Comparison
 from edge_profiles.profile import Profile
 
 RUNS = 20
 TRUE_RUNS = 5
-ANY_DROP = Guard(max_drop=1.0, slack=1.0)
+ANY_DROP = Proof(Guard(max_drop=1.0, slack=1.0))
 """Only times matter here."""
 
 
 def made(source: Path, data: Data, profiles: list[Profile], folder: Path) -> list[tuple[Path, Path]]:
     """For each profile the model file and its stored samples."""
-    name = ModelName("measured")
-    convert(source, profiles, data, output=folder / "bundle", model=name, guard=ANY_DROP, latency=False)
+    convert(source, profiles, data, output=folder / "bundle", proof=ANY_DROP, method=Method(latency=False))
     bundle = read_bundle(folder / "bundle")
     found = []
     for profile in profiles:

@@ -19,16 +19,14 @@ import numpy as np
 import sklearn.datasets
 from _models import profile_with, shared
 
-from edge_contracts.ids import ModelName
-from edge_converters.conversion import convert
+from edge_converters import Guard, Method, Proof, convert
 from edge_converters.datasets import Data, Samples, make_data, make_training, read_data, read_training
-from edge_converters.guard import Guard
 from edge_converters.reports import Conversion
 from edge_converters.training import Training, describe, parse
 from edge_profiles.profile import Profile
 
 SEED = 7
-ANY_DROP = Guard(max_drop=1.0, slack=1.0)
+ANY_DROP = Proof(Guard(max_drop=1.0, slack=1.0))
 """Figures are shown whatever they are."""
 DIGITS = ("", "prune=0.8", "prune=0.9", "prune=2:4", "distil=0.5", "distil=0.25", "qat", "distil=0.5 prune=0.5 qat")
 HOSTILE = ("", "fine-tune", "qat")
@@ -90,17 +88,8 @@ def machine() -> Case:
 def converted(case: Case, steps: str, profile: Profile, output: Path) -> Conversion:
     """With every recipe of the ladder that ranking asks for."""
     training = Training(case.training, parse(steps.split())) if steps else None
-    return convert(
-        case.source,
-        [profile],
-        case.data,
-        output=output,
-        model=ModelName("trained"),
-        guard=ANY_DROP,
-        seed=SEED,
-        training=training,
-        latency="distil" in steps,
-    )
+    method = Method(training=training, latency="distil" in steps, seed=SEED)
+    return convert(case.source, [profile], case.data, output=output, proof=ANY_DROP, method=method)
 
 
 def show(steps: str, outcome: Conversion, seconds: float) -> None:

@@ -12,7 +12,7 @@ from edge_converters.mcu import toolchain
 from edge_converters.mcu.cores import CORES
 from edge_converters.mcu.library import FOLDER, OPERATOR_LIST, Contents, probe, write_library
 from edge_converters.mcu.usage import for_firmware
-from edge_converters.variants import Made
+from edge_converters.outcomes import Made
 from edge_profiles.profile import Profile
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from edge_contracts.ids import ModelName
 
@@ -14,3 +15,9 @@ class Identity:
     model: ModelName
     version: int = 1
     labels: tuple[str, ...] = ()
+
+
+def name_of(source: Path) -> ModelName:
+    """The model's name where nobody gives one: its file's, in the letters that a name may have."""
+    kept = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in source.stem.lower())
+    return ModelName(kept.strip("-") or "model")

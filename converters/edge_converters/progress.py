@@ -27,10 +27,14 @@ class Step:
 class Steps:
     """The steps of a conversion, one after the other."""
 
-    def __init__(self, tell: OnStep = silent, total: int = 0) -> None:
+    def __init__(self, tell: OnStep = silent) -> None:
         self.taken: list[Step] = []
-        self._tell, self._total = tell, total
+        self._tell, self._total = tell, 0
         self._what, self._detail, self._start = "", "", time.monotonic()
+
+    def expect(self, total: int) -> None:
+        """There will be so many."""
+        self._total = total
 
     def begin(self, what: str) -> None:
         """The step before is over; `what` is done now."""

@@ -10,9 +10,8 @@ from typing import Any, Final
 import numpy as np
 
 from edge_converters.datasets import LEAST_EVALUATION, Data, Samples
-from edge_converters.errors import BadInput
 from edge_converters.floats import Floats, prepare
-from edge_converters.sources import Source, SourceKind, recognise
+from edge_converters.sources import Source, recognise
 from edge_converters.tasks import Task
 from edge_converters.training import Lesson, Training, as_plain
 from edge_converters.workers import Worker
@@ -28,19 +27,6 @@ class Retrained:
 
     floats: Floats
     lessons: tuple[Lesson, ...]
-
-
-def check_trainable(source: Source) -> None:
-    """Only a Keras file holds layers that can be trained.
-
-    Raises:
-        BadInput: it is of another kind.
-    """
-    if source.kind is not SourceKind.KERAS:
-        raise BadInput(
-            f"{source.path} is of the kind {source.kind}, whose layers cannot be trained",
-            "Save the model as a .keras file in the program that built it, and convert that; or leave training out.",
-        )
 
 
 def retrain(

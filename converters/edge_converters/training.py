@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final
 
 from edge_converters.datasets import Samples
 from edge_converters.errors import BadInput
+from edge_converters.sources import Source, SourceKind
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,19 @@ def parse(words: Sequence[str]) -> tuple[Step, ...]:
         BadInput: no step has that name, or its parameter is no number.
     """
     return tuple(_parse(word) for word in words)
+
+
+def check_trainable(source: Source) -> None:
+    """Only a Keras file holds layers that can be trained.
+
+    Raises:
+        BadInput: it is of another kind.
+    """
+    if source.kind is not SourceKind.KERAS:
+        raise BadInput(
+            f"{source.path} is of the kind {source.kind}, whose layers cannot be trained",
+            "Save the model as a .keras file in the program that built it, and convert that; or leave training out.",
+        )
 
 
 def describe(lesson: Lesson) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_contracts.manifest import Variant
 from edge_converters import explanations
 from edge_converters.closer_look import look_closer
 from edge_converters.decisions import judge_split
@@ -21,6 +20,7 @@ from edge_converters.guard import Judgement, Verdict
 from edge_converters.ladder import GiveUp, Rung, Step, Take, Try, next_step, verdict_of
 from edge_converters.latency import Timing
 from edge_converters.mixed_precision import mix
+from edge_converters.outcomes import Made
 from edge_converters.packing import figures_of, pack
 from edge_converters.recipes import Mixed, Plan, Recipe
 from edge_converters.reports import Candidate, ProfileReport, best_of
@@ -31,15 +31,6 @@ from edge_converters.workers import WorkerDied
 from edge_profiles.profile import Profile
 
 Array = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Made:
-    """A profile's outcome: its report and, if something is shipped, the manifest's entry with its files."""
-
-    report: ProfileReport
-    variant: Variant | None = None
-    files: dict[str, bytes] | None = None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ NETWORK = {"httpx", "paho", "requests", "waitress", "werkzeug"}
 MUST_NOT_LOAD = {
     "edge_contracts": TRAINING | ENGINES | SERVER | NUMBERS | NETWORK,
     "edge_profiles": TRAINING | ENGINES | SERVER | NUMBERS | NETWORK,
-    "edge_converters": TRAINING | ENGINES | SERVER | SEARCH,
+    "edge_converters": TRAINING | ENGINES | SERVER | NUMBERS | SEARCH,
+    "edge_converters.conversion": TRAINING | ENGINES | SERVER | SEARCH | {"scipy"},
     "edge_sdk": TRAINING | ENGINES | SERVER | NUMBERS,
     "edge_sdk.cli": TRAINING | ENGINES | SERVER | NUMBERS | SEARCH,
     "edge_agent": TRAINING | ENGINES | SERVER,

@@ -21,6 +21,7 @@ from edge_converters.datasets import Data, Samples, make_data
 from edge_converters.drafts import Workshop
 from edge_converters.floats import prepare
 from edge_converters.guard import Guard
+from edge_converters.identity import Identity
 from edge_converters.measures import choose_metric
 from edge_converters.reports import Conversion
 from edge_converters.sources import recognise
@@ -172,7 +173,7 @@ def face_conversion(shared: Shared, face_data: Data, tmp_path_factory: pytest.Te
 
 def converted_to(source: Path, boards: Sequence[Profile], data: Data, output: Path) -> Conversion:
     """A conversion at the default guard."""
-    return convert(source, boards, data, output=output, model=ModelName("test"))
+    return convert(source, boards, data, output=output, identity=Identity(ModelName("test")))
 
 
 def shop_for(source: Path, data: Data, worker: Worker, folder: Path) -> Workshop:

@@ -12,15 +12,15 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_contracts.ids import ModelName
 from edge_contracts.manifest import MANIFEST_FILE
-from edge_converters import conversion
+from edge_converters import production
 from edge_converters.bundles import read_bundle
 from edge_converters.cache import Cache
 from edge_converters.conversion import convert
 from edge_converters.datasets import Data, Samples, make_data
 from edge_converters.errors import BadInput
 from edge_converters.guard import Guard, Verdict
+from edge_converters.job import Method, Proof
 from edge_converters.reports import Conversion
 from edge_converters.tasks import Task
 from edge_converters.workers import Worker, WorkerDied
@@ -91,10 +91,8 @@ def run(source: Path, data: Data, tmp_path: Path) -> Run:
             profiles,
             data,
             output=tmp_path / f"bundle-{next(count)}",
-            model=ModelName("small"),
-            guard=guard,
-            seed=seed,
-            latency=latency,
+            proof=Proof(guard),
+            method=Method(latency=latency, seed=seed),
             cache=cache,
             on_step=told,
         )
@@ -115,7 +113,7 @@ def test_the_second_run_starts_no_process_and_gives_the_same(run: Run, monkeypat
     def no_process(*_, **__):
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr(conversion, "Worker", no_process)
+    monkeypatch.setattr(production, "Worker", no_process)
     monkeypatch.setattr("subprocess.Popen", no_process)
     second, told = run(load("x86-64-vnni"), latency=True)
 
@@ -226,15 +224,8 @@ def test_the_same_moment_and_input_give_the_same_bytes_anew(
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     made = []
     for place in ("one", "two"):
-        outcome = convert(
-            source,
-            [load("x86-64-vnni")],
-            data,
-            output=tmp_path / place,
-            model=ModelName("small"),
-            guard=LENIENT,
-            latency=False,
-        )
+        proof, method = Proof(LENIENT), Method(latency=False)
+        outcome = convert(source, [load("x86-64-vnni")], data, output=tmp_path / place, proof=proof, method=method)
         made.append(files(outcome))
     records = [json.loads(each["record.json"]) for each in made]
 

@@ -12,6 +12,8 @@ from edge_contracts.ids import ModelName
 from edge_converters.conversion import convert
 from edge_converters.datasets import Data, Samples, make_data
 from edge_converters.guard import Guard, Verdict
+from edge_converters.identity import Identity
+from edge_converters.job import Method, Proof
 from edge_converters.reports import Conversion, as_json
 from edge_profiles.boards import load
 from tests.edge_converters.conftest import KEYWORD_INPUT, Shared
@@ -19,10 +21,9 @@ from tests.edge_converters.conftest import KEYWORD_INPUT, Shared
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def converted(shared: Shared, data: Data, folder: Path, profile: str = "cortex-m4-stm32l4r5", **asked) -> Conversion:
-    source = shared / "keyword_spotting/kws_ref_model"
-    place = folder / "bundle"
-    return convert(source, [load(profile)], data, output=place, model=ModelName("test"), latency=False, **asked)
+def converted(shared: Shared, data: Data, folder: Path, **asked) -> Conversion:
+    source, board = shared / "keyword_spotting/kws_ref_model", load("cortex-m4-stm32l4r5")
+    return convert(source, [board], data, output=folder / "bundle", method=Method(latency=False), **asked)
 
 
 @pytest.mark.parametrize("scale", [100, 0.01])
@@ -47,7 +48,7 @@ def test_a_fifth_of_a_point_with_50_labels_is_undecidable_with_the_number_needed
 ):
     few = keyword_data.evaluation.take(np.random.default_rng(0).choice(399, 50, replace=False))
     data = make_data(keyword_data.calibration, few, KEYWORD_INPUT)
-    outcome = converted(shared, data, tmp_path, guard=Guard(max_drop=0.002, slack=0))
+    outcome = converted(shared, data, tmp_path, proof=Proof(Guard(max_drop=0.002, slack=0)))
 
     assert outcome.verdict is Verdict.UNDECIDABLE
     (report,) = outcome.reports
@@ -71,7 +72,8 @@ def test_a_test_split_is_reported_beside_the_decision_with_slices_and_confusions
         test=evaluation.take(np.arange(300, 399)),
     )
     names = tuple((shared / "keyword_spotting/labels.txt").read_text().split())
-    outcome = converted(shared, data, tmp_path, metric="f1", labels=names, guard=Guard(0.05, 0.05))
+    identity, proof = Identity(ModelName("keywords"), labels=names), Proof(Guard(0.05, 0.05), metric="f1")
+    outcome = converted(shared, data, tmp_path, identity=identity, proof=proof)
 
     assert outcome.verdict is Verdict.PASS
     assert outcome.samples == {"calibration": 100, "ranking": 90, "decision": 210, "test": 99}

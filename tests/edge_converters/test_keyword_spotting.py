@@ -8,7 +8,6 @@ import json
 import numpy as np
 import pytest
 
-from edge_contracts.ids import ModelName
 from edge_contracts.manifest import Accelerator, Engine, Manifest, Variant
 from edge_contracts.payload import unpack_payload
 from edge_converters.bundles import Bundle, model_file, read_bundle
@@ -194,13 +193,8 @@ def test_the_report_says_where_latency_was_measured(converted: Converted, bundle
 
 def test_the_same_input_gives_the_same_bytes(keyword_conversion: Converted, tmp_path):
     profiles = ("x86-64-vnni", "rpi4-litert")
-    again = convert(
-        keyword_conversion.source,
-        [load(profile) for profile in profiles],
-        keyword_conversion.data,
-        output=tmp_path / "again",
-        model=ModelName("test"),
-    )
+    boards = [load(profile) for profile in profiles]
+    again = convert(keyword_conversion.source, boards, keyword_conversion.data, output=tmp_path / "again")
 
     assert again.bundle is not None
     assert keyword_conversion.outcome.bundle is not None

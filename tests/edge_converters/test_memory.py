@@ -72,7 +72,8 @@ def test_a_child_tells_its_own_peak_and_what_its_libraries_took(tmp_path: Path):
 
 def test_steps_tell_what_is_done_now_and_keep_how_long_each_took():
     said: list[tuple[str, int, int]] = []
-    steps = Steps(lambda *told: said.append(told), 2)
+    steps = Steps(lambda *told: said.append(told))
+    steps.expect(2)
     steps.begin("reading")
     steps.begin("rpi4-litert")
     steps.say("int8: making the file")

@@ -78,12 +78,14 @@ def convert(
     from edge_converters.costs import read_costs
     from edge_converters.datasets import read_data
     from edge_converters.guard import Guard
+    from edge_converters.identity import Identity, name_of
+    from edge_converters.job import Method, Proof
     from edge_profiles.boards import load
 
     wishes = recipe_options.Wishes(prune, prune_pattern, prune_channels, factorise, effort, budget)
     search_plan = recipe_options.search_plan(search, search_seconds, sampler, storage, study)
     profiles = [load(each) for each in profile]
-    name = ModelName(model or _name_of(source))
+    name = ModelName(model) if model else name_of(source)
     data = read_data(calibration, evaluation, Preprocessing(offset=offset, scale=scale), test)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     console = screen.console(errors=True)
@@ -94,18 +96,16 @@ def convert(
             profiles,
             data,
             output=output or Path(f"{name}-{version}.bundle"),
-            model=name,
-            version=version,
-            labels=_labels(labels),
-            climb=recipe_options.climb(wishes, recipe or [], search_plan),
-            guard=Guard(max_drop, slack, slice_max_drop),
-            metric=metric,
-            costs=None if costs is None else read_costs(costs),
-            seed=seed,
-            latency=latency,
-            robustness=_extent(input_kind) if robustness else None,
+            identity=Identity(name, version, _labels(labels)),
+            proof=Proof(Guard(max_drop, slack, slice_max_drop), metric, None if costs is None else read_costs(costs)),
+            method=Method(
+                climb=recipe_options.climb(wishes, recipe or [], search_plan),
+                training=_training(training, train or [], data),
+                latency=latency,
+                robustness=_extent(input_kind) if robustness else None,
+                seed=seed,
+            ),
             page=report,
-            training=_training(training, train or [], data),
             cache=Cache(default_folder()) if cache else None,
             on_step=lambda what, done, total: bars.update(bar, description=what, completed=done, total=total),
         )
@@ -116,11 +116,6 @@ def convert(
     else:
         conversion_shown.show(outcome, report)
     raise typer.Exit(EXIT_CODES[outcome.verdict])
-
-
-def _name_of(source: Path) -> str:
-    kept = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in source.stem.lower())
-    return kept.strip("-") or "model"
 
 
 def _training(path: Path | None, steps: list[str], data: Data) -> Training | None:

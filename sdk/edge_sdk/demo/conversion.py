@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from edge_contracts.ids import ModelName
-from edge_converters.conversion import convert
-from edge_converters.datasets import read_data
-from edge_converters.guard import Guard
+from edge_converters import Guard, Identity, Proof, convert, read_data
 from edge_converters.progress import OnStep
 from edge_converters.reports import Conversion
 from edge_profiles.boards import load
@@ -28,6 +26,5 @@ def converted(trained: Trained, profiles: Sequence[str], out: Path, on_step: OnS
     """
     data = read_data(trained.data("calibration"), trained.data("evaluation"))
     boards = [load(name) for name in profiles]
-    return convert(
-        trained.model, boards, data, output=out, model=MODEL, version=1, labels=LABELS, guard=GUARD, on_step=on_step
-    )
+    identity = Identity(MODEL, version=1, labels=LABELS)
+    return convert(trained.model, boards, data, output=out, identity=identity, proof=Proof(GUARD), on_step=on_step)

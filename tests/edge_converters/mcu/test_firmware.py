@@ -20,8 +20,8 @@ from edge_converters.identity import Identity
 from edge_converters.mcu import toolchain
 from edge_converters.mcu.cores import CORES
 from edge_converters.mcu.library import FOLDER
+from edge_converters.outcomes import Made
 from edge_converters.tasks import Task
-from edge_converters.variants import Made
 from edge_converters.workers import Worker
 from edge_profiles.boards import load
 from tests.edge_converters.conftest import Converted

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_contracts.ids import ModelName
 from edge_converters.conversion import convert
 from edge_converters.datasets import LEAST_TRAINING, Data, Samples, digest_of, make_data, make_training
 from edge_converters.errors import BadInput
+from edge_converters.job import Method
 from edge_converters.retraining import split
 from edge_converters.training import ORDER, Distil, FineTune, Prune, RoundAware, Training, as_plain, from_plain, parse
 from edge_profiles.boards import load
@@ -99,14 +99,8 @@ def test_what_tells_the_best_epoch_is_not_learnt_and_does_not_depend_on_the_orde
 def test_an_onnx_file_is_not_trained_and_the_way_is_told(data: Data, tmp_path: Path) -> None:
     source = tmp_path / "model.onnx"
     source.write_bytes(b"\x08\x08")
+    method = Method(training=Training(make_training(SAMPLES, data), (FineTune(),)))
 
     with pytest.raises(BadInput, match=r"model\.onnx is of the kind onnx, whose layers cannot be trained") as refusal:
-        convert(
-            source,
-            [load("rpi4-litert")],
-            data,
-            output=tmp_path / "bundle",
-            model=ModelName("m"),
-            training=Training(make_training(SAMPLES, data), (FineTune(),)),
-        )
+        convert(source, [load("rpi4-litert")], data, output=tmp_path / "bundle", method=method)
     assert "Save the model as a .keras file" in refusal.value.hint

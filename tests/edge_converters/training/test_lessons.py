@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_contracts.ids import ModelName
 from edge_converters.backends import tflite_network
 from edge_converters.cache import Cache
 from edge_converters.conversion import convert
 from edge_converters.datasets import Samples, digest_of, make_data, make_training
 from edge_converters.errors import BadInput, NotConvertible
 from edge_converters.guard import Guard, Verdict
+from edge_converters.job import Method, Proof
 from edge_converters.record import RECORD_FILE
 from edge_converters.reports import Conversion
 from edge_converters.retraining import train
@@ -171,17 +171,8 @@ def test_a_trained_variant_is_compared_with_the_model_as_it_was_given(school: Sc
     board = own_profile("pi", "rpi4-litert", "int8", tmp_path)
 
     def converted(output: Path) -> Conversion:
-        return convert(
-            source,
-            [board],
-            school.data,
-            output=output,
-            model=ModelName("digits"),
-            guard=Guard(max_drop=0.1, slack=0.1),
-            latency=False,
-            training=training,
-            cache=cache,
-        )
+        proof, method = Proof(Guard(max_drop=0.1, slack=0.1)), Method(training=training, latency=False)
+        return convert(source, [board], school.data, output=output, proof=proof, method=method, cache=cache)
 
     outcome, again = (converted(tmp_path / name) for name in ("bundle", "again"))
 
