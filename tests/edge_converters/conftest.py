@@ -47,6 +47,8 @@ for path in pathlib.Path(sys.argv[1]).glob("*.jpg"):
 keras.utils.set_random_seed(0)
 layers = [keras.layers.Dense(8, activation="relu"), keras.layers.Dense(3, activation="softmax")]
 keras.Sequential([keras.Input((6,)), *layers]).save(pathlib.Path(sys.argv[2]) / "small.keras")
+layers = [keras.layers.Dense(8, activation="swish"), keras.layers.LayerNormalization(), keras.layers.Dense(3)]
+keras.Sequential([keras.Input((6,)), *layers]).save(pathlib.Path(sys.argv[2]) / "swish.keras")
 """
 OWN = {"my-pi": ("rpi4-litert", "dynamic"), "my-pc": ("x86-64-vnni", "fp16")}
 """Profiles that a user wrote: a shipped one with another scheme."""
@@ -142,7 +144,7 @@ def keyword_onnx_conversion(
 
 @pytest.fixture(scope="session")
 def made_by_tensorflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The two photographs that come with scikit-learn as .npy [height, width, 3], and `small.keras` by Keras 3."""
+    """The two photographs that come with scikit-learn as .npy [height, width, 3], and two nets by Keras 3."""
     photographs = Path(sklearn.datasets.__file__).parent / "images"
     folder = tmp_path_factory.mktemp("made")
     subprocess.run([sys.executable, "-c", MAKE, str(photographs), str(folder)], check=True, capture_output=True)

@@ -73,3 +73,15 @@ def test_pictures_read_in_the_other_layout_are_refused():
 
     with pytest.raises(CheckFailed, match="differs from the source"):
         check_parity(answers(padded([0, 0, 1, 1]), X), answers(padded([0, 0, 1, 1]), mixed), "the file")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_function_that_comes_with_a_gradient_of_its_own_reaches_both_formats(made_by_tensorflow, worker, tmp_path):
+    """Swish in Keras 3: its gradient holds a tensor that a frozen model no longer has."""
+    x = RNG.normal(size=(60, 6)).astype(np.float32)
+    data = make_data(Samples(x[:20], None), Samples(x[20:], None))
+
+    floats = prepare(recognise(made_by_tensorflow / "swish.keras"), data, ("onnx", "tflite"), tmp_path, worker, seed=0)
+
+    assert max(floats.parity.values()) < 1e-5

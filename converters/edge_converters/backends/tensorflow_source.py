@@ -51,7 +51,9 @@ def prepare(source: str, kind: str, saved_model: str) -> dict[str, Any]:
     module.call = tf.function(
         lambda x: tf.nest.pack_sequence_as(concrete.structured_outputs, frozen(x)), input_signature=[spec]
     )
-    tf.saved_model.save(module, saved_model, signatures=module.call.get_concrete_function())
+    # without gradients, which nothing needs: those of swish would hold tensors that are no longer there
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, saved_model, signatures=module.call.get_concrete_function(), options=options)
     return {}
 
 
