@@ -135,7 +135,7 @@ def _held(network: Network) -> Iterator[str]:
 def _sliced(layer: Layer, keep: Mapping[str, Mask]) -> Layer:
     entry = keep.get(layer.inputs[0]) if layer.inputs else None
     end = keep.get(layer.outputs[0])
-    if end is None or entry is None:
+    if end is None or entry is None or (entry.all() and end.all()):
         return layer
     if layer.depthwise:
         rows = {role: value[end] for role, value in layer.constants.items()}

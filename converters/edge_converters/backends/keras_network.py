@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from edge_converters.backends.keras_graph import INPUT, Step, Trace, activation_of, call, shared, trace
-from edge_converters.channel_axes import find_channel_axes
+from edge_converters.channel_axes import settle
 from edge_converters.networks import Array, Fused, Kind, Layer, Network, Run
 
 FUSED: Final = {"linear": Fused.NONE, "relu": Fused.RELU, "relu6": Fused.RELU6}
@@ -28,7 +28,7 @@ def read(model: Any) -> Network:
     shapes = traced.shapes | {
         name: traced.shapes[name.removesuffix(BARE)] for layer in layers for name in layer.outputs
     }
-    axes = find_channel_axes(layers, shapes, conv_axis=-1)
+    layers, axes = settle(layers, shapes, conv_axis=-1)
     return Network(layers, (INPUT,), (traced.steps[-1].layer.name,), shapes, axes)
 
 

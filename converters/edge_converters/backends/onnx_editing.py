@@ -67,7 +67,7 @@ def _placed(
     nodes[place.node].input[place.index] = name
     shaped = value.T if place.transposed else value
     if role == "operand":
-        shaped = value.reshape([len(value) if side > 1 else 1 for side in old.dims] if len(value) > 1 else old.dims)
+        shaped = value.reshape([len(value) if side > 1 else 1 for side in old.dims])
     return nodes, numpy_helper.from_array(np.ascontiguousarray(shaped), name)
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
-from edge_converters.channel_axes import find_channel_axes
+from edge_converters.channel_axes import find_channel_axes, settle
 from edge_converters.networks import Fused, Kind, Layer, Shape, Window
 
 Array = npt.NDArray[Any]
@@ -52,6 +52,8 @@ ROLES: Final = {
     Kind.BATCH_NORM: ("scale", "offset", "mean", "variance"),
 }
 OPERANDS: Final = frozenset({Kind.ADD, Kind.MUL})
+BATCH: Final = 1
+"""The first side of whatever is computed; a tensor that has another one there, or an unknown shape, is no pass's."""
 FLAT: Final = 2
 """Axes of a tensor of features: batch and feature."""
 FUSES: Final = frozenset({Kind.CONV, Kind.DENSE, Kind.ADD, Kind.BATCH_NORM})
@@ -91,7 +93,9 @@ def read_sources(model: onnx.ModelProto) -> list[Source]:
                 continue
         found.append(_source(node, constants, shapes))
     axes = find_channel_axes([each.layer for each in found], shapes)
-    return [_with_operand(each, constants, shapes, axes) for each in found]
+    found = [_with_operand(each, constants, shapes, axes) for each in found]
+    layers, _ = settle([each.layer for each in found], shapes)
+    return [replace(each, layer=layer) for each, layer in zip(found, layers, strict=True)]
 
 
 def read_shapes(model: onnx.ModelProto) -> dict[str, Shape]:
@@ -110,7 +114,7 @@ def _source(node: onnx.NodeProto, constants: Mapping[str, Array], shapes: Mappin
         operator=node.op_type,
         inputs=tuple(data),
         outputs=tuple(node.output),
-        constants={role: _normal(constants[node.input[place.index]], place) for role, place in places.items()},
+        constants={role: _normal(constants[node.input[place.index]], place, role) for role, place in places.items()},
         groups=attribute(node, "group", 1) if kind is Kind.CONV else 1,
         window=_window(node, constants, shapes) if kind is Kind.CONV else None,
         order=tuple(attribute(node, "perm", ())) if kind is Kind.TRANSPOSE else (),
@@ -122,6 +126,9 @@ def _source(node: onnx.NodeProto, constants: Mapping[str, Array], shapes: Mappin
 def _kind(node: onnx.NodeProto, constants: Mapping[str, Array], shapes: Mapping[str, Shape]) -> Kind:
     """The node's kind; OTHER for forms of it that the vocabulary does not mean."""
     kind = KINDS.get(node.op_type, Kind.OTHER)
+    data = [name for name in (*node.input[: DATA.get(kind)], *node.output) if name and name not in constants]
+    if not all(shapes.get(name, ())[:1] == (BATCH,) for name in data):
+        return Kind.OTHER
     if kind in {Kind.FLATTEN, Kind.RESHAPE}:
         return Kind.FLATTEN if len(shapes.get(node.output[0], ())) == FLAT else Kind.RESHAPE
     foreign = _FOREIGN.get(node.op_type)
@@ -140,7 +147,12 @@ def _places(node: onnx.NodeProto, kind: Kind, constants: Mapping[str, Array]) ->
 
 def _no_plain_product(node: onnx.NodeProto, constants: Mapping[str, Array]) -> bool:
     factors = (attribute(node, "alpha", 1.0), attribute(node, "beta", 1.0))
-    return node.input[1] not in constants or factors != (1.0, 1.0) or bool(attribute(node, "transA", 0))
+    if node.input[1] not in constants or factors != (1.0, 1.0) or attribute(node, "transA", 0):
+        return True
+    weight, bias = constants[node.input[1]], node.input[2] if len(node.input) > 2 else ""
+    outputs = weight.shape[0 if attribute(node, "transB", 0) else -1]
+    fits = not bias or (bias in constants and constants[bias].shape in {(outputs,), (1, outputs)})
+    return weight.ndim != FLAT or not fits
 
 
 def _no_zeros(node: onnx.NodeProto, constants: Mapping[str, Array]) -> bool:
@@ -160,7 +172,8 @@ _FOREIGN: Final[Mapping[str, Callable[[onnx.NodeProto, Mapping[str, Array]], boo
 """Forms of a node that its kind does not mean."""
 
 
-def _normal(value: Array, place: Place) -> Array:
+def _normal(value: Array, place: Place, role: str = "weight") -> Array:
+    value = value.reshape(-1) if role == "bias" else value
     return np.ascontiguousarray(value.T if place.transposed else value, np.float32)
 
 

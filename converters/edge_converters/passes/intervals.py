@@ -111,7 +111,8 @@ def _linear(entry: Bounds, slope: Array, offset: Array) -> Bounds:
 def _add(layer: Layer, network: Network, entries: list[Bounds]) -> Bounds | None:
     if "operand" in layer.constants:
         return _linear(entries[0], np.ones(1), layer.constants["operand"].astype(np.float64))
-    return Bounds(np.sum([each.low for each in entries], 0), np.sum([each.high for each in entries], 0))
+    # one may have a single channel, which is added to all of another's
+    return Bounds(np.asarray(sum(each.low for each in entries)), np.asarray(sum(each.high for each in entries)))
 
 
 def _multiply(layer: Layer, network: Network, entries: list[Bounds]) -> Bounds | None:
