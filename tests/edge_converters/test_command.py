@@ -9,6 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
+
+from edge_sdk.cli import app
+from edge_sdk.cli.combinations import NEEDS, TAKES_THE_PLACE
 
 COMMAND = (sys.executable, "-c", "from edge_sdk.cli import main; main()")
 
@@ -39,18 +43,56 @@ FAULTS = {
     "same data": ({"--evaluation": "c.npz"}, "20 samples of c.npz are also in c.npz"),
     "no such metric": ({"--metric": "acuracy"}, "there is no metric 'acuracy'"),
     "no metric of one's own": ({"--metric": "own.py:f"}, "own.py is no Python file"),
-    "nothing to learn from": ({"--train": "qat"}, "--train qat needs data to learn from"),
-    "learning what judges": ({"--training": "e.npz"}, "e.npz holds 20 samples, at least 64 are needed"),
+    "too little to learn from": ({"--training": "e.npz", "--train": "qat"}, "e.npz holds 20 samples, at least 64"),
     "no costs": ({"--costs": "broken.toml"}, "broken.toml holds no matrix of numbers"),
     "test data that was used": ({"--test": "e.npz"}, "20 of 20 samples of e.npz are also in e.npz"),
     "pruning all": ({"--prune": "1.5"}, "sparsity of the pass prune is 1.5"),
     "unknown pattern": ({"--prune": "0.5", "--prune-pattern": "4:2"}, "pattern of the pass prune is '4:2'"),
     "unknown sampler": ({"--search": "3", "--sampler": "tpee"}, "there is no sampler 'tpee'"),
-    "storage of no search": ({"--storage": "sqlite:///s.db"}, "--search-seconds and --storage are of a search"),
     "unknown pass": ({"--recipe": "recipe.toml"}, "recipe.toml: there is no pass 'equalize'"),
-    "recipe and pruning": ({"--recipe": "other.toml", "--prune": "0.5"}, "--recipe takes the place of all other"),
     "bad name": ({"--model": "My Model"}, "'My Model' is not a ModelName; an example is 'keyword-spotting'"),
 }
+
+
+IDLE = {
+    "pattern of no pruning": (("--prune-pattern", "2:4"), "--prune-pattern does nothing without --prune"),
+    "its default is given too": (("--prune-pattern", "unstructured"), "--prune-pattern does nothing without --prune"),
+    "nothing to learn from": (("--train", "qat"), "--train does nothing without --training"),
+    "nothing to learn": (("--training", "e.npz"), "--training does nothing without --train"),
+    "end of no search": (("--search-seconds", "9"), "--search-seconds does nothing without --search"),
+    "sampler of no search": (("--sampler", "grid"), "--sampler does nothing without --search"),
+    "storage of no search": (("--storage", "sqlite:///s.db"), "--storage does nothing without --search"),
+    "name for nobody": (("--search", "3", "--study", "mine"), "--study does nothing without --storage"),
+    "kind of inputs not tried": (("--input-kind", "image"), "--input-kind does nothing without --robustness"),
+    "kind of no inputs": (
+        ("--no-robustness", "--input-kind", "image"),
+        "--input-kind does nothing without --robustness",
+    ),
+    "recipe and pruning": (("--recipe", "other.toml", "--prune", "0.5"), "--prune does nothing beside --recipe"),
+    "recipe and effort": (("--effort", "0", "--recipe", "other.toml"), "--effort does nothing beside --recipe"),
+    "search of one recipe": (("--recipe", "other.toml", "--search", "3"), "--search does nothing beside --recipe"),
+    "budget of a search": (("--search", "3", "--budget", "60"), "--budget does nothing beside --search"),
+}
+
+
+@pytest.mark.parametrize(("given", "sentence"), IDLE.values(), ids=IDLE.keys())
+def test_an_option_that_would_be_ignored_is_refused_before_anything_is_read(
+    folder: Path, given: tuple[str, ...], sentence: str
+):
+    data = ("--calibration", "missing.npz", "--evaluation", "missing.npz")
+    done = edge_sdk("convert", "missing.onnx", "--profile", "rpi4-litert", *data, *given, folder=folder)
+
+    assert done.returncode == 3, done.stderr
+    said, hint = done.stderr.splitlines()
+    assert said == f"edge-sdk: {sentence}"
+    assert hint.strip().endswith(".")
+
+
+def test_every_combination_that_is_refused_is_of_options_that_there_are():
+    parameters = {each.name for each in typer.main.get_command(app).commands["convert"].params}
+    others = {name for names, _ in TAKES_THE_PLACE.values() for name in names}
+
+    assert {*NEEDS, *NEEDS.values(), *TAKES_THE_PLACE, *others} <= parameters
 
 
 @pytest.mark.parametrize(("changes", "sentence"), FAULTS.values(), ids=FAULTS.keys())

@@ -1,80 +1,157 @@
-"""From the options of `edge-sdk convert` to what it asks of recipes: passes, budget, own recipes, a search."""
+"""The options of `edge-sdk convert` that say what is asked of recipes: passes, budget, own recipes, a search."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from edge_sdk.cli.conversion_options import SMALLER
 
 if TYPE_CHECKING:
     from edge_converters.ladder import Climb
     from edge_converters.recipes import Call
     from edge_converters.search.plans import SearchPlan
 
+RECIPE: Final = "The way to a good recipe"
+SEARCH: Final = "Search, with the extra `search` installed"
+
 
 @dataclass(frozen=True)
-class Wishes:
-    """The options as they were given; None where one was not."""
+class SmallerOptions:
+    """What is taken away without training."""
 
-    prune: float | None
-    prune_pattern: str
-    prune_channels: float | None
-    factorise: float | None
-    effort: int
-    budget: float
+    prune: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Make this share of all weights zero, without training: 0.5 is half.",
+            rich_help_panel=SMALLER,
+        ),
+    ] = None
+    prune_pattern: Annotated[
+        str,
+        typer.Option(metavar="PATTERN", help="Of --prune: unstructured, block-4 or 2:4.", rich_help_panel=SMALLER),
+    ] = "unstructured"
+    prune_channels: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Take out whole channels that do this share of all multiplications.",
+            rich_help_panel=SMALLER,
+        ),
+    ] = None
+    factorise: Annotated[
+        float | None,
+        typer.Option(
+            metavar="ENERGY",
+            help="Split layers in two thinner ones that keep this share of their answers' variance: 0.995.",
+            rich_help_panel=SMALLER,
+        ),
+    ] = None
+
+    def passes(self) -> tuple[Call, ...]:
+        """What was asked for, in the order in which it is done.
+
+        Raises:
+            BadInput: a value is not allowed.
+        """
+        from edge_converters.calls import call
+
+        asked: tuple[tuple[str, float | None, dict[str, object]], ...] = (
+            ("factorise", self.factorise, {"energy": self.factorise}),
+            ("prune-channels", self.prune_channels, {"share": self.prune_channels}),
+            ("prune", self.prune, {"sparsity": self.prune, "pattern": self.prune_pattern}),
+        )
+        return tuple(call(name, values) for name, amount, values in asked if amount is not None)
 
 
-def climb(wishes: Wishes, recipes: Sequence[Path], search: SearchPlan | None) -> Climb:
+@dataclass(frozen=True)
+class LadderOptions:
+    """Which recipes are tried, and for how long."""
+
+    effort: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Leave out so many recipes of each scheme, the cheapest first.", rich_help_panel=RECIPE
+        ),
+    ] = 0
+    budget: Annotated[
+        float,
+        typer.Option(
+            "--budget", min=0, metavar="SECONDS", help="For the way to a recipe, each profile.", rich_help_panel=RECIPE
+        ),
+    ] = 300.0
+    recipe: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--recipe",
+            metavar="FILE",
+            help="A recipe of your own, .toml, in place of all others; more than once: tried in order.",
+            rich_help_panel=RECIPE,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """A search in place of the ladder."""
+
+    search: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="TRIALS", help="Search: try so many recipes.", rich_help_panel=SEARCH),
+    ] = None
+    search_seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0, metavar="SECONDS", help="Propose no further recipe after this time.", rich_help_panel=SEARCH
+        ),
+    ] = None
+    sampler: Annotated[
+        str, typer.Option(metavar="NAME", help="Who proposes: grid, random, tpe or nsga2.", rich_help_panel=SEARCH)
+    ] = "tpe"
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Database of the study, as sqlite:///study.db: commands that name the same one share the trials, and "
+            "a search that was broken off goes on.",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None
+    study: Annotated[str, typer.Option(metavar="NAME", help="Of the search in --storage.", rich_help_panel=SEARCH)] = (
+        "edge-sdk"
+    )
+
+    def plan(self) -> SearchPlan | None:
+        """The search that is asked for; None if none is.
+
+        Raises:
+            BadInput: there is no such sampler.
+        """
+        if self.search is None:
+            return None
+        from edge_converters.calls import meant
+        from edge_converters.errors import BadInput
+        from edge_converters.search.plans import Sampler, SearchPlan
+
+        if self.sampler not in {*Sampler}:
+            raise BadInput(
+                f"there is no sampler {self.sampler!r}", meant(self.sampler, [str(each) for each in Sampler])
+            )
+        return SearchPlan(self.search, self.search_seconds, Sampler(self.sampler), self.storage, self.study)
+
+
+def climb(smaller: SmallerOptions, ladder: LadderOptions, search: SearchOptions) -> Climb:
     """What is asked of the way to a good recipe.
 
     Raises:
-        BadInput: a value is not allowed, or options exclude each other.
+        BadInput: a value is not allowed, or a recipe's file is not usable.
     """
-    from edge_converters.errors import BadInput
     from edge_converters.ladder import Budget, Climb
     from edge_converters.recipe_files import read_recipe
 
-    first = _first(wishes)
-    if recipes and (first or wishes.effort or search):
-        raise BadInput(
-            "--recipe takes the place of all other recipes",
-            "Leave out --prune, --prune-channels, --factorise, --effort and --search: write passes into the file.",
-        )
-    if search and wishes.effort:
-        raise BadInput("--search tries recipes in no order", "Leave --effort out.")
-    own = tuple(dict.fromkeys(read_recipe(path) for path in recipes))
-    return Climb(first, wishes.effort, Budget(seconds=wishes.budget), own, search)
-
-
-def search_plan(
-    trials: int | None, seconds: float | None, sampler: str, storage: str | None, study: str
-) -> SearchPlan | None:
-    """The search that is asked for; None if none is.
-
-    Raises:
-        BadInput: there is no such sampler, or an option of a search without one.
-    """
-    from edge_converters.calls import meant
-    from edge_converters.errors import BadInput
-    from edge_converters.search.plans import Sampler, SearchPlan
-
-    if trials is None:
-        if seconds is not None or storage is not None:
-            raise BadInput("--search-seconds and --storage are of a search", "Add --search TRIALS.")
-        return None
-    if sampler not in {*Sampler}:
-        raise BadInput(f"there is no sampler {sampler!r}", meant(sampler, [str(each) for each in Sampler]))
-    return SearchPlan(trials, seconds, Sampler(sampler), storage, study)
-
-
-def _first(wishes: Wishes) -> tuple[Call, ...]:
-    """The passes that were asked for, in the order in which they are done."""
-    from edge_converters.calls import call
-
-    asked: tuple[tuple[str, float | None, dict[str, object]], ...] = (
-        ("factorise", wishes.factorise, {"energy": wishes.factorise}),
-        ("prune-channels", wishes.prune_channels, {"share": wishes.prune_channels}),
-        ("prune", wishes.prune, {"sparsity": wishes.prune, "pattern": wishes.prune_pattern}),
-    )
-    return tuple(call(name, values) for name, amount, values in asked if amount is not None)
+    own = tuple(dict.fromkeys(read_recipe(path) for path in ladder.recipe or []))
+    return Climb(smaller.passes(), ladder.effort, Budget(seconds=ladder.budget), own, search.plan())

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
-
-from pydantic import BaseModel, TypeAdapter
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -29,6 +28,8 @@ def console(*, errors: bool = False) -> Console:
 
 def show_json(value: Any) -> None:
     """`value` (models, dataclasses, plain values) as one indented JSON document."""
+    from pydantic import BaseModel
+
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else _plain(value)
     print(json.dumps(plain, indent=2, ensure_ascii=False))
 
@@ -75,5 +76,26 @@ def say(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
+@contextmanager
+def progress(*, shown: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error, if that is a terminal; it is called with what is done, how far that is, and of what."""
+    target = console(errors=True) if shown else None
+    if target is None or not target.is_terminal:
+        yield _unseen
+        return
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=target, transient=True) as bars:
+        bar = bars.add_task("starting")
+        yield lambda what, done, total: bars.update(bar, description=what, completed=done, total=total)
+
+
+def _unseen(what: str, done: int, total: int) -> None:
+    """Shows nothing."""
+
+
 def _plain(value: Any) -> Any:
+    from pydantic import TypeAdapter
+
     return TypeAdapter(Any).dump_python(value, mode="json")
