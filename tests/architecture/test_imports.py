@@ -23,7 +23,7 @@ MUST_NOT_LOAD = {
     "edge_converters": TRAINING | ENGINES | SERVER | NUMBERS | SEARCH,
     "edge_converters.conversion": TRAINING | ENGINES | SERVER | SEARCH | {"scipy"},
     "edge_sdk": TRAINING | ENGINES | SERVER | NUMBERS,
-    "edge_sdk.cli": TRAINING | ENGINES | SERVER | NUMBERS | SEARCH,
+    "edge_sdk.cli": TRAINING | ENGINES | SERVER | NUMBERS | SEARCH | {"pydantic", "rich"},
     "edge_agent": TRAINING | ENGINES | SERVER,
     "edge_agent.__main__": TRAINING | ENGINES | SERVER,
     "edge_fleet": TRAINING | ENGINES,

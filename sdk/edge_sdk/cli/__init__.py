@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 import traceback
-from importlib.metadata import version
 from types import FrameType
 from typing import Annotated
 
@@ -51,6 +50,8 @@ app.command()(demo)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         print(version("edge-sdk"))
         raise typer.Exit
 

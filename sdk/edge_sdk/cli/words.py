@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edge_sdk.errors import BadInput
 
-Wish = TypeVar("Wish", bound=BaseModel)
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+Wish = TypeVar("Wish", bound="BaseModel")
 
 
 def ago(moment: datetime | None) -> str:
@@ -31,6 +32,8 @@ def checked(kind: type[Wish], fields: dict[str, Any], command: str) -> Wish:
     Raises:
         BadInput: a field is not valid; names it.
     """
+    from pydantic import ValidationError
+
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
