@@ -47,8 +47,12 @@ for path in pathlib.Path(sys.argv[1]).glob("*.jpg"):
 keras.utils.set_random_seed(0)
 layers = [keras.layers.Dense(8, activation="relu"), keras.layers.Dense(3, activation="softmax")]
 keras.Sequential([keras.Input((6,)), *layers]).save(pathlib.Path(sys.argv[2]) / "small.keras")
-layers = [keras.layers.Dense(8, activation="swish"), keras.layers.LayerNormalization(), keras.layers.Dense(3)]
-keras.Sequential([keras.Input((6,)), *layers]).save(pathlib.Path(sys.argv[2]) / "swish.keras")
+layers = [keras.layers.Dense(16, activation="swish"), keras.layers.LayerNormalization(),
+    keras.layers.Reshape((2, 2, 4)), keras.layers.Conv2D(4, 1, groups=2, activation="gelu"), keras.layers.Flatten(),
+    keras.layers.Dense(8, dtype="mixed_float16"), keras.layers.Dense(3)]
+keras.Sequential([keras.Input((6,)), *layers]).save(pathlib.Path(sys.argv[2]) / "modern.keras")
+layers = [keras.layers.Bidirectional(keras.layers.GRU(4)), keras.layers.Dense(3)]
+keras.Sequential([keras.Input((9, 3)), *layers]).save(pathlib.Path(sys.argv[2]) / "repeated.keras")
 """
 OWN = {"my-pi": ("rpi4-litert", "dynamic"), "my-pc": ("x86-64-vnni", "fp16")}
 """Profiles that a user wrote: a shipped one with another scheme."""
@@ -144,7 +148,7 @@ def keyword_onnx_conversion(
 
 @pytest.fixture(scope="session")
 def made_by_tensorflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The two photographs that come with scikit-learn as .npy [height, width, 3], and two nets by Keras 3."""
+    """The two photographs that come with scikit-learn as .npy [height, width, 3], and nets by Keras 3."""
     photographs = Path(sklearn.datasets.__file__).parent / "images"
     folder = tmp_path_factory.mktemp("made")
     subprocess.run([sys.executable, "-c", MAKE, str(photographs), str(folder)], check=True, capture_output=True)

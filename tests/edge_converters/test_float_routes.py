@@ -9,8 +9,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_converters.datasets import Samples, make_data
-from edge_converters.errors import CheckFailed
+from edge_converters.errors import CheckFailed, NotConvertible
 from edge_converters.floats import prepare
+from edge_converters.lint.inspection import check_source
 from edge_converters.parity import check_parity
 from edge_converters.sources import recognise
 
@@ -77,11 +78,21 @@ def test_pictures_read_in_the_other_layout_are_refused():
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_a_function_that_comes_with_a_gradient_of_its_own_reaches_both_formats(made_by_tensorflow, worker, tmp_path):
-    """Swish in Keras 3: its gradient holds a tensor that a frozen model no longer has."""
+def test_what_keras_3_compiles_or_computes_in_a_way_of_its_own_reaches_both_formats(
+    made_by_tensorflow, worker, tmp_path
+):
+    """Swish has a gradient of its own, a grouped convolution is compiled, GELU is in no list, a layer is float16."""
     x = RNG.normal(size=(60, 6)).astype(np.float32)
     data = make_data(Samples(x[:20], None), Samples(x[20:], None))
 
-    floats = prepare(recognise(made_by_tensorflow / "swish.keras"), data, ("onnx", "tflite"), tmp_path, worker, seed=0)
+    floats = prepare(recognise(made_by_tensorflow / "modern.keras"), data, ("onnx", "tflite"), tmp_path, worker, seed=0)
 
     assert max(floats.parity.values()) < 1e-5
+
+
+@pytest.mark.slow
+def test_a_layer_that_repeats_is_named_before_work_starts(made_by_tensorflow, worker):
+    with pytest.raises(NotConvertible, match=r"GRU 'forward_gru' repeats .* with unroll=True it does not") as refusal:
+        check_source(recognise(made_by_tensorflow / "repeated.keras"), worker)
+
+    assert "Unroll it" in refusal.value.hint

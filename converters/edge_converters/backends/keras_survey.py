@@ -79,6 +79,8 @@ def refuse_code(source: str) -> None:
         raise NotConvertible(f"{Path(source).name}: {sentence}", HINTS[Code.RUNS_CODE])
 
 
+RECURRENT: Final = frozenset({"LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})
+"""Layers that become a loop, unless they are built unrolled."""
 _CARRIERS: Final = frozenset({"Lambda", "__lambda__"})
 
 
@@ -162,5 +164,9 @@ def _troubles(config: Any) -> Iterator[Trouble]:
         function = str(inner.get("function", "")) if isinstance(inner, dict) else ""
         if kind == "TFOpLambda" and not (function in HARMLESS_NAMES or function.startswith(HARMLESS)):
             yield Trouble(Code.RUNS_CODE, f"{kind} {name!r} calls the function {function!r}")
+        if kind in RECURRENT and isinstance(inner, dict) and not inner.get("unroll"):
+            yield Trouble(
+                Code.CONTROL_FLOW, f"{kind} {name!r} repeats while the model runs; with unroll=True it does not"
+            )
         if kind == "QuantizedDTypePolicy" or str(kind).startswith("Quantize"):
             yield Trouble(Code.ALREADY_QUANTISED, f"the model is quantised already: {kind} {name!r}".rstrip(" '"))

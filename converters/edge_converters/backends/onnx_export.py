@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 import onnx
 import tensorflow as tf
 import tf2onnx
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from edge_converters.backends.onnx_kernels import is_known
 from edge_converters.backends.onnx_source import IR_VERSION, OPSET
+from edge_converters.errors import NotConvertible
 
 MADE = re.compile(r"(.+)__\d+")
 
@@ -26,7 +29,9 @@ def export(saved_model: str, output: str) -> dict[str, Any]:
         input_names=[tensor.name for tensor in frozen.inputs],
         output_names=[tensor.name for tensor in frozen.outputs],
         opset=OPSET,
+        custom_op_handlers={"Erfc": (_erfc, [])},
     )
+    _refuse_unknown(model)
     _rename(model, frozen.inputs[0].name, name)
     for tensor, output_name in zip(frozen.outputs, function.structured_outputs, strict=True):
         _rename(model, tensor.name, output_name)
@@ -34,6 +39,26 @@ def export(saved_model: str, output: str) -> dict[str, Any]:
     model.ir_version = max(model.ir_version, IR_VERSION)
     onnx.save(model, output)
     return {}
+
+
+def _erfc(context: Any, node: Any, name: str, given: Any, **options: Any) -> None:
+    """1 - erf(x): of the exact GELU. ONNX has no other word for it, and tf2onnx none at all."""
+    del given, options
+    (end,) = node.output
+    node.type = "Erf"
+    one = context.make_const(f"{name}/one", np.ones((), np.float32))
+    rest = context.insert_new_node_on_output("Sub", end, name=f"{name}/rest", inputs=[one.output[0], end])
+    context.copy_shape(end, rest.output[0])
+
+
+def _refuse_unknown(model: onnx.ModelProto) -> None:
+    """What tf2onnx knows no way for, it hands on as it is, in the standard's own domain."""
+    for node in model.graph.node:
+        if not is_known(node.op_type, node.domain, OPSET):
+            raise NotConvertible(
+                f"ONNX has no form of the operator {node.op_type} ({node.name})",
+                "Replace that part of the model, or choose profiles that take TFLite.",
+            )
 
 
 def _number_constants(model: onnx.ModelProto) -> None:

@@ -19,6 +19,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from edge_converters.backends import keras_survey, saved_model_survey
 from edge_converters.backends.arrays import save_arrays
+from edge_converters.backends.tensorflow_inlining import inlined
 from edge_converters.errors import BadInput, NotConvertible
 
 Outputs = dict[str, Any]
@@ -46,7 +47,7 @@ def prepare(source: str, kind: str, saved_model: str) -> dict[str, Any]:
     spec = tf.TensorSpec((1, *model.shape[1:]), tf.float32, name=model.input_name)
     concrete = tf.function(model.call, input_signature=[spec]).get_concrete_function()
     # frozen, because variables of Keras 3 are not followed into the SavedModel: the file would hold no weights
-    frozen = convert_variables_to_constants_v2(concrete)
+    frozen = inlined(convert_variables_to_constants_v2(concrete))
     module = tf.Module()
     module.call = tf.function(
         lambda x: tf.nest.pack_sequence_as(concrete.structured_outputs, frozen(x)), input_signature=[spec]
@@ -100,6 +101,7 @@ def _saved_model(source: str) -> _Model:
 
 def _keras(source: str) -> _Model:
     owner = _load_keras(source)
+    _compute_in_single(owner)
     names = [str(tensor.name).partition(":")[0] for tensor in owner.inputs]
     tensors = zip(names, owner.inputs, strict=True)
     name, shape = _only_input({name: (tensor.shape, tf.as_dtype(tensor.dtype)) for name, tensor in tensors})
@@ -113,6 +115,13 @@ def _keras(source: str) -> _Model:
         return dict(zip(outputs, flat, strict=True))
 
     return _Model(owner, call, name, tuple(shape))
+
+
+def _compute_in_single(owner: Any) -> None:
+    """A model that was trained in mixed precision keeps its weights in single precision: it computes so, too."""
+    for layer in owner._flatten_layers():
+        if isinstance(layer, keras.Layer) and layer.compute_dtype in {"float16", "bfloat16"}:
+            layer.dtype_policy = "float32"
 
 
 def _load_keras(source: str) -> Any:
