@@ -12,7 +12,7 @@ from edge_sdk.cli.conversion_options import SMALLER
 
 if TYPE_CHECKING:
     from edge_converters.ladder import Climb
-    from edge_converters.recipes import Call
+    from edge_converters.recipes import Call, Recipe
     from edge_converters.search.plans import SearchPlan
 
 RECIPE: Final = "The way to a good recipe"
@@ -58,14 +58,17 @@ class SmallerOptions:
         Raises:
             BadInput: a value is not allowed.
         """
-        from edge_converters.calls import call
-
-        asked: tuple[tuple[str, float | None, dict[str, object]], ...] = (
+        options: tuple[tuple[str, float | None, dict[str, object]], ...] = (
             ("factorise", self.factorise, {"energy": self.factorise}),
             ("prune-channels", self.prune_channels, {"share": self.prune_channels}),
             ("prune", self.prune, {"sparsity": self.prune, "pattern": self.prune_pattern}),
         )
-        return tuple(call(name, values) for name, amount, values in asked if amount is not None)
+        asked = [(name, values) for name, amount, values in options if amount is not None]
+        if not asked:
+            return ()
+        from edge_converters.calls import call
+
+        return tuple(call(name, values) for name, values in asked)
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,18 @@ class LadderOptions:
             rich_help_panel=RECIPE,
         ),
     ] = None
+
+    def own(self) -> tuple[Recipe, ...]:
+        """The user's recipes, each once.
+
+        Raises:
+            BadInput: a file is not usable.
+        """
+        if not self.recipe:
+            return ()
+        from edge_converters.recipe_files import read_recipe
+
+        return tuple(dict.fromkeys(read_recipe(path) for path in self.recipe))
 
 
 @dataclass(frozen=True)
@@ -151,7 +166,5 @@ def climb(smaller: SmallerOptions, ladder: LadderOptions, search: SearchOptions)
         BadInput: a value is not allowed, or a recipe's file is not usable.
     """
     from edge_converters.ladder import Budget, Climb
-    from edge_converters.recipe_files import read_recipe
 
-    own = tuple(dict.fromkeys(read_recipe(path) for path in ladder.recipe or []))
-    return Climb(smaller.passes(), ladder.effort, Budget(seconds=ladder.budget), own, search.plan())
+    return Climb(smaller.passes(), ladder.effort, Budget(seconds=ladder.budget), ladder.own(), search.plan())
