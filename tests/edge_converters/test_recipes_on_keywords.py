@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from edge_converters.drafts import Workshop, make_draft
 from edge_converters.errors import CheckFailed, NotConvertible
 from edge_converters.guard import Guard, Verdict
 from edge_converters.ladder import Climb
+from edge_converters.making import edit
 from edge_converters.mixed_precision import mix
 from edge_converters.recipes import Recipe
 from edge_converters.search import space
@@ -64,6 +67,24 @@ def test_what_cannot_be_pruned_so_much_is_refused_in_a_sentence_once(keyword_sho
     assert report.verdict is Verdict.FAIL
     (said,) = {each.sentence for each in report.candidates}
     assert said.startswith("prune-channels (share 0.99) is not possible for this model: channels that can be removed")
+
+
+def test_another_share_of_channels_takes_up_what_the_first_found_out(keyword_shop: Workshop, tmp_path: Path):
+    material, worker = keyword_shop.floats.material, keyword_shop.worker
+    model = shutil.copy(keyword_shop.floats.canonical["tflite"], tmp_path / "model.tflite")
+    edit(model, "tflite", [call("prune-channels", {"share": 0.1})], material, worker)
+    (notes,) = tmp_path.glob("*.prune-channels.json")
+    found_at = notes.stat().st_mtime_ns
+
+    second = edit(model, "tflite", [call("prune-channels", {"share": 0.3})], material, worker)
+
+    assert notes.stat().st_mtime_ns == found_at
+    assert second.steps[-1].multiplications <= 0.7 * second.steps[0].multiplications
+    before = second.path.read_bytes()
+    for path in (second.path, notes):
+        path.unlink()
+    assert edit(model, "tflite", [call("prune-channels", {"share": 0.3})], material, worker).path == second.path
+    assert second.path.read_bytes() == before
 
 
 def test_own_recipes_are_tried_in_their_order_and_nothing_else(keyword_shop: Workshop):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,8 @@ def transform(
 ) -> dict[str, Any]:
     """Write the edited file to `output`; returns for each pass what it left, in weights, zeros and channels.
 
-    `passes` are names with parameters; `calibration` is an .npy of float inputs.
+    `passes` are names with parameters; `calibration` is an .npy of float inputs. What a first pass finds out whatever
+    its parameters is noted beside `model` and taken from there the next time.
 
     Raises:
         NotConvertible: a pass cannot do what its parameters ask of this model.
@@ -42,8 +44,11 @@ def transform(
     steps = [_tally("source", network)]
     for call in passes:
         parameters = {name.replace("-", "_"): value for name, value in call.items() if name != "name"}
+        work = PASSES[call["name"]]
         try:
-            network = PASSES[call["name"]].function(network, evidence, **parameters)
+            if work.study is not None and network is given:
+                parameters["study"] = _noted(Path(f"{model}.{call['name']}.json"), work.study, network, evidence)
+            network = work.function(network, evidence, **parameters)
         except ValueError as error:  # how passes say that they are asked too much
             raise NotConvertible(
                 f"{_named(call)} is not possible for this model: {error}", "Ask for less of it, or leave it out."
@@ -65,6 +70,14 @@ def list_layers(model: str, format: str) -> dict[str, Any]:
     """The layers with weights of a float file, in order: name, the format's word, elements of the weight."""
     layers = _DIALECTS[format]().read(Path(model).read_bytes()).weighted_layers
     return {"layers": [{"name": each.name, "operator": each.operator, "weights": each.weight.size} for each in layers]}
+
+
+def _noted(notes: Path, study: Callable[[Network, Evidence], Any], network: Network, evidence: Evidence) -> Any:
+    if not notes.exists():
+        unfinished = notes.with_name(f"unfinished-{notes.name}")
+        unfinished.write_text(json.dumps(study(network, evidence)))
+        unfinished.rename(notes)
+    return json.loads(notes.read_text())
 
 
 def _tally(name: str, network: Network) -> dict[str, Any]:

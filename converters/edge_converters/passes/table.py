@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from edge_converters.networks import Evidence, Network
 from edge_converters.passes.batch_normalisation import fold_batch_normalisation
 from edge_converters.passes.bias_correction import correct_biases
+from edge_converters.passes.channel_ranking import as_plain, from_plain, rank_channels
 from edge_converters.passes.dead_channels import remove_dead_channels
 from edge_converters.passes.equalisation import equalise
 from edge_converters.passes.low_rank import ENERGY, factorise
@@ -64,6 +65,18 @@ class Pass:
     source: str
     """The paper that describes the method."""
     parameters: Mapping[str, Share | Choice]
+    study: Callable[[Network, Evidence], Any] | None = None
+    """What takes long and is the same whatever the parameters: as JSON takes it, then given to the function."""
+
+
+def _study_channels(network: Network, evidence: Evidence) -> list[dict[str, Any]]:
+    return as_plain(rank_channels(network, evidence))
+
+
+def _prune_channels(
+    network: Network, evidence: Evidence, *, share: float, study: list[dict[str, Any]] | None = None
+) -> Network:
+    return prune_channels(network, evidence, share=share, ranking=None if study is None else from_plain(study))
 
 
 def _prune(network: Network, evidence: Evidence, *, sparsity: float = 0.5, pattern: str = "unstructured") -> Network:
@@ -98,10 +111,11 @@ PASSES: Final[Mapping[str, Pass]] = {
         {"energy": Share("of the variance of each layer's answers that is kept", ENERGY)},
     ),
     "prune-channels": Pass(
-        prune_channels,
+        _prune_channels,
         "Whole channels go where the answers suffer least; what reads them is fitted anew.",
         "Luo, Wu & Lin, ICCV 2017",
         {"share": Share("of all multiplications that are saved")},
+        _study_channels,
     ),
     "prune": Pass(
         _prune,

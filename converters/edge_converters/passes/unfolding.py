@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -54,30 +54,47 @@ class Moments:
 
 
 def moments(
-    target: Network, now: Network, name: str, evidence: Evidence, *, channels: Array | None = None, rows: int = ROWS
+    target: Network,
+    now: Network,
+    name: str,
+    evidence: Evidence,
+    *,
+    channels: Array | None = None,
+    rows: int = ROWS,
+    known: Sequence[Array] | None = None,
 ) -> Moments:
     """What layer `name` sees in `now`, and what the layer of that name answers in `target` to the same samples.
 
-    `channels`: which of the target's output channels `now` still has; all of them if not given.
+    `channels`: which of the target's output channels `now` still has; all of them if not given. `known`: what
+    `answers_of` gave for the target and as many rows, if that was asked before.
     """
     teacher, layer = target.layer(name), now.layer(name)
     kept = np.arange(len(teacher.weight)) if channels is None else channels
-    most = max(1, -(-rows // len(evidence.samples)))
-    weights = matrix(teacher)
+    most = _most(evidence, rows)
     sums: list[Array] | None = None
     count = 0
-    for start, samples in batches(evidence.samples):
+    for number, (start, samples) in enumerate(batches(evidence.samples)):
         seed = (evidence.seed, start)
         seen = taught = unfold(now, layer, _entry(now, layer, evidence, samples), most, seed)
-        if target is not now:
+        if known is None and target is not now:
             taught = unfold(target, teacher, _entry(target, teacher, evidence, samples), most, seed)
-        answers = np.einsum("grw,gow->rgo", taught, weights, optimize=True).reshape(taught.shape[1], -1)[:, kept]
+        answers = (_answered(teacher, taught) if known is None else known[number])[:, kept]
         wanted = answers.reshape(len(answers), layer.groups, -1).transpose(1, 0, 2)
         part = [np.matmul(seen.transpose(0, 2, 1), each) for each in (seen, wanted)] + [(wanted**2).sum(1)]
         sums = part if sums is None else [old + new for old, new in zip(sums, part, strict=True)]
         count += seen.shape[1]
     assert sums is not None, "evidence holds at least one sample"
     return Moments(sums[0], sums[1], sums[2], count)
+
+
+def answers_of(network: Network, name: str, evidence: Evidence, *, rows: int = ROWS) -> tuple[Array, ...]:
+    """For each batch [rows, outputs]: what layer `name` answers, in front of a fused activation."""
+    layer, most = network.layer(name), _most(evidence, rows)
+    found = []
+    for start, samples in batches(evidence.samples):
+        seen = unfold(network, layer, _entry(network, layer, evidence, samples), most, (evidence.seed, start))
+        found.append(_answered(layer, seen))
+    return tuple(found)
 
 
 def matrix(layer: Layer) -> Array:
@@ -133,6 +150,17 @@ def batches(samples: Array) -> Iterator[tuple[int, Array]]:
     """Samples a bounded number at a time, each with the index of its first."""
     for start in range(0, len(samples), BATCH):
         yield start, samples[start : start + BATCH]
+
+
+def _most(evidence: Evidence, rows: int) -> int:
+    """Positions of each sample."""
+    return max(1, -(-rows // len(evidence.samples)))
+
+
+def _answered(layer: Layer, seen: Array) -> Array:
+    """[rows, outputs] for what it sees, [groups, rows, width]."""
+    answers = np.einsum("grw,gow->rgo", seen, matrix(layer), optimize=True)
+    return np.asarray(answers.reshape(seen.shape[1], -1))
 
 
 def _entry(network: Network, layer: Layer, evidence: Evidence, samples: Array) -> Array:

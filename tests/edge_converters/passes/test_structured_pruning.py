@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from edge_converters.channel_groups import find_groups, remove
 from edge_converters.networks import Network
+from edge_converters.passes.channel_ranking import as_plain, families, from_plain, rank_channels
 from edge_converters.passes.judging import answers, output_error
-from edge_converters.passes.structured_pruning import families, multiplications, prune_channels
+from edge_converters.passes.structured_pruning import multiplications, prune_channels
 from tests.support.networks import evidence, run, small_net
 
 
@@ -39,7 +42,7 @@ def smallest_removed(network: Network, share: float) -> Network:
     for level in np.linspace(0, 0.9, 46):
         doomed = np.zeros(groups.count, bool)
         for family in families(groups):
-            ranked = family.groups[np.argsort(norms[family.groups])]
+            ranked = family[np.argsort(norms[family])]
             doomed[ranked[: int(level * len(ranked))]] = True
         smaller = remove(network, groups, doomed)
         if multiplications(smaller) <= (1 - share) * multiplications(network):
@@ -53,6 +56,19 @@ def test_weights_can_be_the_measure():
     pruned = prune_channels(network, evidence(network, 20), share=0.4, size=lambda each: each.weight_count)
 
     assert pruned.weight_count <= 0.6 * network.weight_count
+
+
+def test_what_was_found_out_once_serves_every_share():
+    network = small_net()
+    known = evidence(network, 20)
+
+    noted = json.loads(json.dumps(as_plain(rank_channels(network, known))))
+
+    for share in (0.2, 0.5):
+        at_once = prune_channels(network, known, share=share)
+        in_two = prune_channels(network, known, share=share, ranking=from_plain(noted))
+        for one, other in zip(at_once.weighted_layers, in_two.weighted_layers, strict=True):
+            assert np.array_equal(one.weight, other.weight)
 
 
 def test_channels_of_a_sum_go_together():
