@@ -24,7 +24,7 @@ from edge_converters.memory import Meter
 from edge_converters.outcomes import Basis, Outcome
 from edge_converters.progress import OnStep, Steps, silent
 from edge_converters.reports import Candidate, Conversion, ProfileReport, worst
-from edge_converters.resemblance import compare
+from edge_converters.resemblance import Mismatch, compare
 from edge_converters.shelf import Shelf
 from edge_converters.sources import recognise
 from edge_converters.training import check_trainable
@@ -47,10 +47,10 @@ def convert(
 ) -> Conversion:
     """One variant for each profile, proven against the float source, written as a bundle to `output`.
 
-    The bundle is written if every profile passes; otherwise nothing is, and the outcome says why. The
-    libraries run in a process of its own for each conversion: TensorFlow numbers names by what it did before, and the
-    same input shall give the same bytes. Without `identity` the model is called after its file. The report for people
-    is in the bundle and, whatever the verdict, in the file `page` if it is given. What is in `cache` is not made again.
+    The bundle is written if every profile passes; otherwise nothing is, and the outcome says why. The libraries run in
+    a process of its own for each conversion: TensorFlow numbers names by what it did before, and the same input shall
+    give the same bytes. Without `identity` the model is called after its file. The report for people is in the bundle
+    and, whatever the verdict, in the file `page` if it is given. What is in `cache` is not made again.
 
     Raises:
         BadInput: source, data or arguments are not usable.
@@ -73,9 +73,7 @@ def convert(
     basis, outcomes = _outcomes(job, profiles, Shelf(cache, job), steps, meter)
     steps.begin("writing the bundle")
     named = [_named(each, profile, identity) for each, profile in zip(outcomes, profiles, strict=True)]
-    outcome = _told(job, profiles, named, basis, meter)
-    if mismatch is not None:
-        outcome = replace(outcome, remarks=(f"{mismatch.sentence}.",))
+    outcome = _told(job, profiles, named, basis, meter, mismatch)
     made = [each.made for each in named]
     record = record_of(job, outcome, made, began, steps.taken)
     if outcome.verdict is Verdict.PASS:
@@ -119,7 +117,14 @@ def _named(outcome: Outcome, profile: Profile, identity: Identity) -> Outcome:
     return replace(outcome, made=with_library(outcome.made, profile, identity))
 
 
-def _told(job: Job, profiles: Sequence[Profile], outcomes: Sequence[Outcome], basis: Basis, meter: Meter) -> Conversion:
+def _told(
+    job: Job,
+    profiles: Sequence[Profile],
+    outcomes: Sequence[Outcome],
+    basis: Basis,
+    meter: Meter,
+    mismatch: Mismatch | None,
+) -> Conversion:
     sizes = [each.float_bytes for each in outcomes if each.kept is None]
     return Conversion(
         verdict=worst([each.made.report.verdict for each in outcomes]),
@@ -134,6 +139,7 @@ def _told(job: Job, profiles: Sequence[Profile], outcomes: Sequence[Outcome], ba
         memory=meter.read(max(sizes, default=None)),
         error=basis.error,
         lessons=basis.lessons,
+        remarks=() if mismatch is None else (f"{mismatch.sentence}.",),
     )
 
 

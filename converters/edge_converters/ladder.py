@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from edge_converters.errors import BadInput
 from edge_converters.guard import Verdict
 from edge_converters.recipes import Call, Plan, Recipe, rungs
 from edge_converters.search.plans import SearchPlan
@@ -36,7 +37,11 @@ class Budget:
 
 @dataclass(frozen=True)
 class Climb:
-    """What the user asks of the way to a good recipe."""
+    """What the user asks of the way to a good recipe.
+
+    Raises:
+        BadInput: a part of it would be ignored.
+    """
 
     first: tuple[Call, ...] = ()
     """Passes before those of every rung."""
@@ -47,6 +52,15 @@ class Climb:
     """The user's recipes in place of all others, tried in this order."""
     search: SearchPlan | None = None
     """In place of the ladder."""
+
+    def __post_init__(self) -> None:
+        if self.own and (self.first or self.effort or self.search):
+            raise BadInput(
+                "recipes of one's own take the place of all others",
+                "Leave out effort and search, and write passes into the recipes.",
+            )
+        if self.search and self.effort:
+            raise BadInput("a search tries recipes in no order", "Leave effort out.")
 
     def plans(self, profile: Profile) -> tuple[Plan, ...]:
         """What is tried for a profile, in order; of the user's recipes those that its engine runs."""

@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_converters.errors import BadInput
 from edge_converters.explanations import Untried, what_to_do
 from edge_converters.guard import Guard, Judgement, Verdict
 from edge_converters.ladder import Budget, Climb, GiveUp, Rung, Step, Take, Try, next_step, verdict_of
 from edge_converters.recipes import MIXABLE, Call, Mixed, Recipe, rungs
 from edge_converters.reports import Candidate
+from edge_converters.search.plans import SearchPlan
 from edge_profiles.boards import load, shipped
 from edge_profiles.profile import Profile
 from edge_profiles.schemes import Scheme
@@ -140,6 +142,21 @@ def test_own_recipes_take_the_place_of_the_ladder_where_the_engine_runs_them():
     assert climb.plans(load("rpi4-litert")) == (INT8, FP16)
     assert climb.plans(load("cortex-m4-stm32l4r5")) == (INT8,)
     assert climb.plans(load("jetson-orin-nano-cuda")) == (FP16,)
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [
+        {"own": (INT8,), "first": (Call("prune", (("sparsity", 0.5),)),)},
+        {"own": (INT8,), "effort": 1},
+        {"own": (INT8,), "search": SearchPlan(3)},
+        {"search": SearchPlan(3), "effort": 1},
+    ],
+)
+def test_a_climb_of_which_a_part_would_be_ignored_is_refused(ignored):
+    with pytest.raises(BadInput) as refusal:
+        Climb(**ignored)
+    assert refusal.value.hint.startswith("Leave")
 
 
 def test_past_its_budget_the_climb_takes_what_lost_least():
