@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_converters.datasets import Data
-from edge_converters.errors import BadInput
+from edge_converters.errors import BadInput, NotConvertible
 from edge_converters.files import RUN_ON_CPU, ModelFile, inspect_file, run, stored_inputs
 from edge_converters.making import Material, PassStep, canonicalise, make_file
 from edge_converters.metrics import in_order
@@ -79,6 +79,7 @@ def prepare(source: Source, data: Data, formats: Collection[Format], folder: Pat
     )
     with np.load(answers) as arrays:
         got = {name: {key: arrays[f"{name}/{key}"] for key in said["outputs"]} for name in asked}
+    _check_outputs(got["real"])
     expected = {name: np.concatenate([got["real"][name], got["random"][name]]) for name in said["outputs"]}
     made = _Made({}, {}, {}, {})
     material = Material(paths["calibration"], seed)
@@ -116,6 +117,15 @@ def _check_shape(shape: tuple[int | None, ...], data: Data) -> None:
             f"a sample of the data has the shape {given}, the model takes {tuple(shape[1:])}",
             "Save x as [samples, ...] in the model's own layout.",
         )
+
+
+def _check_outputs(answers: dict[str, Array]) -> None:
+    for name, values in answers.items():
+        if values.dtype.kind != "f":
+            raise NotConvertible(
+                f"the output {name!r} is {values.dtype}, not float32",
+                "Give the scores that it is made from, and leave the choice to whoever reads them.",
+            )
 
 
 def _inputs(data: Data, seed: int) -> dict[str, Array]:

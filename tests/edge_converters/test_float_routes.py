@@ -91,6 +91,23 @@ def test_what_keras_3_compiles_or_computes_in_a_way_of_its_own_reaches_both_form
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_maps_as_answers_keep_their_layout_beside_scores(worker, tmp_path):
+    model = padded([1, 1, 1, 1])
+    model.graph.output.append(helper.make_tensor_value_info("second", TensorProto.FLOAT, [None, 6, 5, 7]))
+    (tmp_path / "maps.onnx").write_bytes(model.SerializeToString())
+    data = make_data(Samples(X[:20], None), Samples(X[20:], None))
+
+    floats = prepare(recognise(tmp_path / "maps.onnx"), data, ("tflite",), tmp_path, worker, seed=0)
+
+    assert floats.parity["tflite"] < 1e-5
+    assert {each.name: each.shape for each in floats.files["tflite"].outputs} == {
+        "scores": (1, 4),
+        "second": (1, 6, 5, 7),
+    }
+
+
+@pytest.mark.slow
 def test_a_layer_that_repeats_is_named_before_work_starts(made_by_tensorflow, worker):
     with pytest.raises(NotConvertible, match=r"GRU 'forward_gru' repeats .* with unroll=True it does not") as refusal:
         check_source(recognise(made_by_tensorflow / "repeated.keras"), worker)

@@ -17,6 +17,8 @@ from edge_converters.errors import NotConvertible
 
 SAMPLE_FILE = "calibration_image_sample_data_20x128x128x3_float32.npy"
 """onnx2tf downloads this for image-like inputs unless it lies in the working directory; it is not used further."""
+OPERATORS = "onnx2tf.ops."
+"""Where the library has a module for each operator that it knows."""
 
 Array = npt.NDArray[np.float32]
 
@@ -38,11 +40,11 @@ def to_saved_model(canonical: str, saved_model: str) -> dict[str, Any]:
             zip((each.name for each in session.get_outputs()), session.run(None, {entry.name: x}), strict=True)
         )
         got = {key: value.numpy() for key, value in signature(**{name: tf.constant(x)}).items()}
-        keys = {output: _nearest(output, answer, got) for output, answer in expected.items()}
+        found = {output: _nearest(output, answer, got) for output, answer in expected.items()}
 
         def call(x: Any) -> dict[str, Any]:
             answers = signature(**{name: x})
-            return {output: tf.identity(answers[key], name=output) for output, key in keys.items()}
+            return {output: _turned(answers[key], order, output) for output, (key, order) in found.items()}
 
         module = tf.Module()
         module.owner = owner
@@ -64,12 +66,34 @@ def _convert(canonical: str, entry: str, folder: str) -> None:
             non_verbose=True,
             verbosity="error",
         )
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith(OPERATORS):
+            raise
+        raise NotConvertible(
+            f"there is no way from ONNX to TFLite for the operator {error.name.removeprefix(OPERATORS)}",
+            "Replace it in the model, or choose profiles that take ONNX.",
+        ) from error
     finally:
         os.chdir(before)
 
 
-def _nearest(output: str, answer: Array, got: dict[str, Array]) -> str:
-    alike = {key: float(np.abs(value - answer).max()) for key, value in got.items() if value.shape == answer.shape}
+def _turned(value: Any, order: tuple[int, ...], name: str) -> Any:
+    return tf.identity(value, name) if order == tuple(range(len(order))) else tf.transpose(value, order, name)
+
+
+def _nearest(output: str, answer: Array, got: dict[str, Array]) -> tuple[str, tuple[int, ...]]:
+    """The name of an output in TensorFlow's form, and the order of its axes in the graph's: onnx2tf puts channels last.
+
+    Of the outputs that can have the shape of `answer` the one that is nearest to it.
+    """
+    plain = tuple(range(answer.ndim))
+    orders = dict.fromkeys([plain, (*plain[:1], *plain[-1:], *plain[1:-1])])
+    alike = {
+        (key, order): float(np.abs(value.transpose(order) - answer).max())
+        for key, value in got.items()
+        for order in orders
+        if value.ndim == answer.ndim and value.transpose(order).shape == answer.shape
+    }
     if not alike:
         shapes = ", ".join(str(value.shape) for value in got.values())
         raise NotConvertible(

@@ -34,7 +34,6 @@ def prepare(source: str, canonical: str) -> dict[str, Any]:
     take_one_sample(model)
     if opset_of(model) < OPSET:
         model = upgraded(model)
-    model.ir_version = max(model.ir_version, IR_VERSION)
     unfolded = Path(canonical).with_suffix(".unfolded.onnx")
     onnx.save(model, unfolded)
     del model  # one copy of the weights less while ONNX Runtime holds its own
@@ -55,6 +54,7 @@ def take_one_sample(model: onnx.ModelProto) -> None:
     entry = _entry(model)
     _fix_batch(entry)
     _drop_weights_from_inputs(model, entry.name)  # leaves a copy of the entry behind: it comes last
+    model.ir_version = max(model.ir_version, IR_VERSION)
 
 
 def _load(source: str) -> onnx.ModelProto:

@@ -28,6 +28,7 @@ from edge_converters.lint.operators import COMPUTING
 SCALES = {"QuantizeLinear": (1, 2), "DequantizeLinear": (1, 2), "QLinearConv": (1, 2), "QLinearMatMul": (1, 2)}
 """Operators of quantised graphs, and which inputs are the first scale and zero point."""
 QUANTISED = {*SCALES, "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QGemm", "QLinearAdd"}
+REAL = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE}
 MODES = ("mode", "coordinate_transformation_mode")
 REACHES_NO_DATA = {"Shape", "Size"}
 """Their answers are known when shapes are."""
@@ -49,7 +50,7 @@ def survey(source: str) -> dict[str, Any]:
     weights = tuple(_weights(model)) if readable else ()
     quantisers = tuple(_quantisers(model)) if readable else ()
     if not troubles and all(node.known and node.kernel for node in nodes):
-        troubles = list(_standard(model)) or list(_upgrade(model))
+        troubles = list(_standard(model)) or [*_ends(model), *_upgrade(model)]
         del model  # its weights once less while ONNX Runtime holds its own
         troubles = troubles or list(_engine(source))
     return to_json(Facts("onnx", nodes, weights, quantisers, tuple(troubles), unused))
@@ -219,6 +220,15 @@ def _standard(model: onnx.ModelProto) -> Iterator[Trouble]:
         yield Trouble(Code.INVALID, _words(error))
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
         yield Trouble(Code.SHAPE_MISMATCH, _words(error))
+
+
+def _ends(model: onnx.ModelProto) -> Iterator[Trouble]:
+    """Outputs that are no real numbers: the place of the largest score, a label, a count."""
+    for end in model.graph.output:
+        kind = end.type.tensor_type.elem_type
+        if kind not in REAL:
+            word = onnx.TensorProto.DataType.Name(kind) if end.type.HasField("tensor_type") else "no tensor"
+            yield Trouble(Code.OUTPUT, f"the output {end.name!r} is {word}, not FLOAT")
 
 
 def _upgrade(model: onnx.ModelProto) -> Iterator[Trouble]:

@@ -46,6 +46,7 @@ class Code(StrEnum):
     TRAINING_MODE = "training-mode"
     DYNAMIC_SHAPE = "dynamic-shape"
     INPUT = "input"
+    OUTPUT = "output"
     NO_ROUTE = "no-route"
     NOT_ON_TARGET = "not-on-target"
     SLOW_ON_TARGET = "slow-on-target"
@@ -84,6 +85,7 @@ HINTS: Final[dict[Code, str]] = {
     Code.TRAINING_MODE: "Export the model for inference (model.eval(), training=False).",
     Code.DYNAMIC_SHAPE: "Make the size constant: keep all elements and mask them, or do that part behind the model.",
     Code.INPUT: "Export the model with one float32 input of fixed shape, batch first.",
+    Code.OUTPUT: "Give the scores that it is made from, and leave the choice to whoever reads them.",
     Code.NO_ROUTE: "Replace these operators in the model, or choose a profile of the other format.",
     Code.NOT_ON_TARGET: "Replace these operators, or extend the target's firmware and operators.allow of the profile.",
     Code.SLOW_ON_TARGET: "Use a form that accelerators take, where you can change the model.",

@@ -172,6 +172,12 @@ def _integer_input(model: onnx.ModelProto) -> None:
     model.graph.node.extend(nodes)
 
 
+def _choice(model: onnx.ModelProto) -> None:
+    """The model gives the place of its largest score."""
+    model.graph.node.append(helper.make_node("ArgMax", ["scores"], ["best"], "argmax", axis=1))
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("best", TensorProto.INT64, [None, 1]))
+
+
 def _free_side(model: onnx.ModelProto) -> None:
     model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
 
@@ -249,6 +255,7 @@ BAD: Final[dict[str, tuple[Change, str, str]]] = {
         "BatchNormalization 'middle': the variance 'bn.variance' holds -0.5",
     ),
     "two-inputs": (_second_input, "input", "the model has 2 inputs (image, mask)"),
+    "integer-output": (_choice, "output", "the output 'best' is INT64, not FLOAT"),
     "integer-input": (_integer_input, "input", "the input 'image' is INT32, not FLOAT"),
     "free-height": (_free_side, "input", "the input 'image' has the shape [None, 1, None, 6], which is free"),
     "duplicate-name": (_twice, "duplicate-name", "the name 'features' is given to two tensors"),

@@ -38,6 +38,17 @@ def test_nothing_is_said_of_a_good_model_in_any_opset(tmp_path, worker):
         assert found(good(opset), tmp_path, worker) == ()
 
 
+def test_weights_that_an_old_file_lists_among_its_inputs_are_no_inputs(tmp_path, worker):
+    model = good(8)
+    model.ir_version = 3
+    weights = [
+        helper.make_tensor_value_info(each.name, each.data_type, list(each.dims)) for each in model.graph.initializer
+    ]
+    model.graph.input.extend(weights)
+
+    assert found(model, tmp_path, worker, "x86-64-vnni") == ()
+
+
 def test_a_choice_that_does_not_depend_on_the_input_is_no_control_flow(tmp_path, worker):
     model = good()
     sides = {
