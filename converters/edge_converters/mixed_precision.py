@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from math import isfinite
 
-import numpy as np
-
-from edge_converters.decisions import judge_split
 from edge_converters.divergences import divergence
 from edge_converters.drafts import Workshop
 from edge_converters.errors import CheckFailed, ConverterError
-from edge_converters.files import RUN_ON_CPU, inspect_file, run, stored_inputs
-from edge_converters.making import edit, layers_of, make_file
-from edge_converters.metrics import Outputs, in_order
+from edge_converters.making import edit, layers_of
 from edge_converters.mixing import Keep, Measure, Seen, Settle, next_mix, ranked, rankings
+from edge_converters.ranking_answers import answer_ranking, ranking_drop
 from edge_converters.recipes import Recipe
 from edge_converters.workers import WorkerDied
 from edge_profiles.profile import Profile
@@ -73,26 +70,10 @@ def _seen(profile: Profile, base: Recipe, keep: Keep, names: tuple[str, ...], sh
     recipe = replace(base, keep=tuple(name for name in names if name in keep))
     rows, reference = shop.data.ranking_rows, shop.floats.reference
     try:
-        answers = _answers(profile, recipe, shop)
+        answers = answer_ranking(profile, recipe, shop)
     except WorkerDied:
         raise
     except ConverterError:
         return Seen(None, float("inf"))
-    if not all(np.isfinite(values).all() for values in answers.values()):
-        return Seen(None, float("inf"))
-    judged = judge_split(shop.metric, reference, answers, rows, shop.guard)
-    return Seen(judged.worst_drop, divergence(shop.metric, reference, answers, rows))
-
-
-def _answers(profile: Profile, recipe: Recipe, shop: Workshop) -> Outputs:
-    """To the ranking samples; as long as the evaluation data, with zeros in place of the others."""
-    floats, kind, rows = shop.floats, profile.format, shop.data.ranking_rows
-    made = make_file(floats.canonical[kind], kind, recipe, profile.accelerator, floats.material, shop.worker)
-    file = inspect_file(made.path, kind, tuple(floats.reference), shop.worker)
-    inputs = stored_inputs(file, shop.data.model_input(shop.data.evaluation.x[rows]), "ranking")
-    real, _ = run(file, RUN_ON_CPU[kind], inputs, shop.worker, threads=profile.threads)
-    whole = {}
-    for name, values in in_order(list(floats.reference), real).items():
-        whole[name] = np.zeros((len(shop.data.evaluation), *values.shape[1:]), values.dtype)
-        whole[name][rows] = values
-    return whole
+    drop = ranking_drop(answers, shop)
+    return Seen(drop, divergence(shop.metric, reference, answers, rows)) if isfinite(drop) else Seen(None, drop)

@@ -79,7 +79,7 @@ class ProfileReport:
     robustness: Robustness | None = None
     """None where it was not asked for."""
     gain: Gain | None = None
-    """What taking weights away brought in time; None where none were, or nothing is timed."""
+    """What taking weights away brought and cost, if any were; of a variant that did not pass, too."""
     kept: tuple[WeightedLayer, ...] = ()
     """Layers in float."""
     search: Found | None = None

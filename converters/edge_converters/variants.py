@@ -148,6 +148,7 @@ def _told(profile: Profile, draft: Draft, report: ProfileReport, shop: Workshop)
         steps=draft.steps,
         layers=look.layers,
         robustness=look.robustness,
+        gain=measure_gain(profile, draft, report.verdict, shop),
     )
 
 
@@ -195,7 +196,6 @@ def _finished(profile: Profile, draft: Draft, judgement: Judgement, report: Prof
         float_latency=timing.base if timing else None,
         comparison=timing.comparison if timing else None,
         figures=figures,
-        gain=measure_gain(profile, draft, shop),
     )
     return Made(report, variant, files)
 

@@ -11,6 +11,7 @@ import pytest
 from edge_converters.calls import call
 from edge_converters.drafts import Workshop, make_draft
 from edge_converters.errors import CheckFailed, NotConvertible
+from edge_converters.gains import sentences
 from edge_converters.guard import Guard, Verdict
 from edge_converters.ladder import Climb
 from edge_converters.making import edit
@@ -85,6 +86,24 @@ def test_another_share_of_channels_takes_up_what_the_first_found_out(keyword_sho
         path.unlink()
     assert edit(model, "tflite", [call("prune-channels", {"share": 0.3})], material, worker).path == second.path
     assert second.path.read_bytes() == before
+
+
+def test_who_asks_for_too_few_channels_learns_what_it_cost_and_what_would_do(keyword_shop: Workshop):
+    own = (Recipe(Scheme.INT8, (call("prune-channels", {"share": 0.7}),)),)
+
+    report = make_variant(load("rpi4-litert"), replace(keyword_shop, climb=Climb(own=own))).report
+
+    assert report.verdict is not Verdict.PASS
+    gain = report.gain
+    assert gain is not None
+    assert gain.taken.multiplications >= 0.7
+    assert gain.whole_drop is not None
+    assert gain.whole_drop < gain.drop
+    assert [each.share for each in gain.lesser] == [0.525, 0.35, 0.175][: len(gain.lesser)]
+    assert all(each.drop is not None and each.drop > keyword_shop.guard.max_drop for each in gain.lesser[:-1])
+    said = " ".join(sentences(gain, keyword_shop.guard.max_drop))
+    assert "no speed-up is to be had at equal guard" in said
+    assert ("Ask for" in said) == ((gain.lesser[-1].drop or 0) <= keyword_shop.guard.max_drop)
 
 
 def test_own_recipes_are_tried_in_their_order_and_nothing_else(keyword_shop: Workshop):

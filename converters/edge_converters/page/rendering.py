@@ -12,6 +12,7 @@ from typing import Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from edge_contracts.manifest import Figure
+from edge_converters.gains import sentences as gain_sentences
 from edge_converters.guard import Verdict
 from edge_converters.memory import describe as describe_memory
 from edge_converters.page.view import details, overview
@@ -119,6 +120,7 @@ _environment.filters.update(
     memories=memories,
     capitalize_first=capitalize_first,
     comparison=describe_comparison,
+    gain=gain_sentences,
     memory=describe_memory,
     lesson=describe_lesson,
 )

@@ -34,8 +34,8 @@ def show(outcome: Conversion, page: Path | None) -> None:
     for lesson in outcome.lessons:
         print(f"Training: {taught(lesson)}")
     for report in outcome.reports:
-        said = (*_remarks(report), *recipes_shown.sentences(report), *_judged(report, outcome), *_robustness(report))
-        for sentence in said:
+        weights = recipes_shown.sentences(report, outcome.guard.max_drop)
+        for sentence in (*_remarks(report), *weights, *_judged(report, outcome), *_robustness(report)):
             print(sentence)
         recipes_shown.show_front(report)
     if outcome.memory is not None:

@@ -28,8 +28,8 @@ def show_front(report: ProfileReport) -> None:
         screen.say(f"The study {found.study} is kept: the same command goes on with it, with a larger --search.")
 
 
-def sentences(report: ProfileReport) -> Iterable[str]:
-    """About what was done to the weights."""
+def sentences(report: ProfileReport, max_drop: float) -> Iterable[str]:
+    """About what was done to the weights. `max_drop` is what the guard allows."""
     if report.kept:
         names = ", ".join(layer.short_name for layer in report.kept)
         yield f"{report.profile}: {len(report.kept)} layers stay in float: {names}"
@@ -37,9 +37,9 @@ def sentences(report: ProfileReport) -> Iterable[str]:
     if zeros is not None:
         yield f"{report.profile}: {zeros.value:.1%} of the weights are zero in {zeros.source}: held"
     if report.gain is not None:
-        from edge_converters.gains import describe
+        from edge_converters.gains import sentences as told
 
-        yield f"{report.profile}: {describe(report.gain)}"
+        yield from (f"{report.profile}: {each}" for each in told(report.gain, max_drop))
 
 
 def _row(found: Found, place: int) -> tuple[str, ...]:

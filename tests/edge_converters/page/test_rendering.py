@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from edge_contracts.manifest import Figure
+from edge_converters.gains import Gain, Lesser, Taken
 from edge_converters.guard import Confusion, Guard, Judgement, SliceJudgement, Verdict
 from edge_converters.layers import LayerError
+from edge_converters.making import PassStep
 from edge_converters.page.rendering import render
 from edge_converters.recipes import Recipe
 from edge_converters.reports import Candidate, Conversion, ProfileReport
@@ -71,6 +73,11 @@ OUTCOMES = {
     ),
     "robustness that could not be checked": conversion(
         JUDGED, robustness=Robustness("input", 0, 0.0, 0.0, left_out=(EVIL,))
+    ),
+    "weights taken away in vain": conversion(
+        JUDGED,
+        gain=Gain((EVIL,), Taken(0.4, 0.3), None, Verdict.UNREACHABLE, 0.03, 0.0, (Lesser(0.1, 0.02),)),
+        steps=(PassStep("source", 90, 0, 12, 3, 900), PassStep("prune-channels", 60, 0, 8, 3, 540)),
     ),
     "layers without any error": conversion(JUDGED, layers=(LayerError("a", "CONV_2D", None),)),
 }
