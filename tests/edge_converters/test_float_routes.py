@@ -12,8 +12,11 @@ from edge_converters.datasets import Samples, make_data
 from edge_converters.errors import CheckFailed, NotConvertible
 from edge_converters.floats import prepare
 from edge_converters.lint.inspection import check_source
+from edge_converters.making import make_file
 from edge_converters.parity import check_parity
+from edge_converters.recipes import Recipe
 from edge_converters.sources import recognise
+from edge_profiles.schemes import Scheme
 
 RNG = np.random.default_rng(4)
 X = RNG.normal(size=(40, 3, 9, 12)).astype(np.float32)
@@ -88,6 +91,8 @@ def test_what_keras_3_compiles_or_computes_in_a_way_of_its_own_reaches_both_form
     floats = prepare(recognise(made_by_tensorflow / "modern.keras"), data, ("onnx", "tflite"), tmp_path, worker, seed=0)
 
     assert max(floats.parity.values()) < 1e-5
+    with pytest.raises(NotConvertible, match="int16x8 has no form of NEG"):
+        make_file(floats.canonical["tflite"], "tflite", Recipe(Scheme.INT16X8), "cpu", floats.material, worker)
 
 
 @pytest.mark.slow
@@ -105,6 +110,20 @@ def test_maps_as_answers_keep_their_layout_beside_scores(worker, tmp_path):
         "scores": (1, 4),
         "second": (1, 6, 5, 7),
     }
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_an_operator_without_a_way_to_tflite_is_named(worker, tmp_path):
+    model = padded([1, 1, 1, 1])
+    model.graph.node[3].CopyFrom(helper.make_node("LpPool", ["second"], ["means"], "norms", kernel_shape=[5, 7]))
+    (tmp_path / "norms.onnx").write_bytes(model.SerializeToString())
+    data = make_data(Samples(X[:20], None), Samples(X[20:], None))
+
+    with pytest.raises(NotConvertible, match="no way from ONNX to TFLite for an operator LpPool") as refusal:
+        prepare(recognise(tmp_path / "norms.onnx"), data, ("tflite",), tmp_path, worker, seed=0)
+
+    assert "Replace it" in refusal.value.hint
 
 
 @pytest.mark.slow

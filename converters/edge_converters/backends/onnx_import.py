@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import traceback
 from typing import Any
 
 import numpy as np
@@ -66,15 +67,25 @@ def _convert(canonical: str, entry: str, folder: str) -> None:
             non_verbose=True,
             verbosity="error",
         )
-    except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith(OPERATORS):
+    except (Exception, SystemExit) as error:  # the library raises anything, and ends the process on some of it
+        operator = _operator_of(error)
+        if operator is None:
             raise
         raise NotConvertible(
-            f"there is no way from ONNX to TFLite for the operator {error.name.removeprefix(OPERATORS)}",
+            f"there is no way from ONNX to TFLite for an operator {operator} of this form: {type(error).__name__}",
             "Replace it in the model, or choose profiles that take ONNX.",
         ) from error
     finally:
         os.chdir(before)
+
+
+def _operator_of(error: BaseException) -> str | None:
+    """The operator that the library was at work on: it has a module for each."""
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith(OPERATORS):
+        return str(error.name).removeprefix(OPERATORS)
+    causes = [error, *([error.__context__] if error.__context__ is not None else [])]
+    places = [frame.f_globals["__name__"] for cause in causes for frame, _ in traceback.walk_tb(cause.__traceback__)]
+    return next((str(place).removeprefix(OPERATORS) for place in places if place.startswith(OPERATORS)), None)
 
 
 def _turned(value: Any, order: tuple[int, ...], name: str) -> Any:

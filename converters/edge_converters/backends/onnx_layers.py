@@ -182,7 +182,7 @@ def _numbers(node: onnx.NodeProto, kind: Kind, constants: Mapping[str, Array]) -
         return {"epsilon": attribute(node, "epsilon", 1e-5)}
     if kind is Kind.CLAMP:
         bounds = zip(("low", "high"), list(node.input)[1:], strict=False)
-        return {name: float(constants[bound]) for name, bound in bounds if bound in constants}
+        return {name: constants[bound].item() for name, bound in bounds if bound in constants}
     return {}
 
 

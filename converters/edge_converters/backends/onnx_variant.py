@@ -15,6 +15,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config
 from onnxruntime.quantization.quantize import StaticQuantConfig
 from onnxruntime.transformers.float16 import convert_float_to_float16
+from onnxruntime.transformers.onnx_model import OnnxModel
 
 from edge_converters.backends import onnx_network
 from edge_converters.backends.hexagon_rounding import align
@@ -78,7 +79,9 @@ def _fp32(canonical: str, output: str, wishes: _Wishes) -> None:
 
 def _fp16(canonical: str, output: str, wishes: _Wishes) -> None:
     del wishes
-    onnx.save(convert_float_to_float16(onnx.load(canonical), keep_io_types=True), output)
+    model = convert_float_to_float16(onnx.load(canonical), keep_io_types=True)
+    OnnxModel.graph_topological_sort(model.graph)  # it appends what it puts before the first operators
+    onnx.save(model, output)
 
 
 def _qdq(activations: QuantType) -> Callable[[str, str, _Wishes], None]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from edge_converters.backends import tflite_files
+from edge_converters.channel_axes import settle
 from edge_converters.networks import Fused, Kind, Layer, Shape, Window
 
 Array = npt.NDArray[Any]
@@ -91,7 +92,19 @@ class Graph:
 
 def find_layers(graph: Graph) -> list[Found]:
     """All layers, in the file's order."""
-    return [found for operator in graph.main.operators for found in _layers(operator, graph)]
+    found = [each for operator in graph.main.operators for each in _layers(operator, graph)]
+    plain = [each.layer for each in found]
+    layers, _ = settle(plain, find_shapes(graph, plain), conv_axis=-1)
+    return [replace(each, layer=layer) for each, layer in zip(found, layers, strict=True)]
+
+
+def find_shapes(graph: Graph, layers: Sequence[Layer]) -> dict[str, Shape]:
+    """Of every computed tensor, by name, and of the flattening before a dense layer."""
+    shapes = {graph.names[place]: graph.shape(place) for place in sorted(graph.computed)}
+    for layer in layers:
+        if layer.outputs and layer.outputs[0] not in shapes:
+            shapes[layer.outputs[0]] = (1, int(np.prod(shapes[layer.inputs[0]])))
+    return shapes
 
 
 def _layers(operator: Any, graph: Graph) -> list[Found]:

@@ -14,7 +14,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from edge_converters.backends import tflite_files
 from edge_converters.backends.tflite_editing import Editor
-from edge_converters.backends.tflite_layers import Graph, find_layers
+from edge_converters.backends.tflite_layers import Graph, find_layers, find_shapes
 from edge_converters.channel_axes import find_channel_axes
 from edge_converters.networks import Network, Run
 
@@ -25,10 +25,7 @@ def read(content: bytes) -> Network:
     """The network of a float file's first subgraph."""
     graph = Graph(content)
     layers = tuple(found.layer for found in find_layers(graph))
-    shapes = {graph.names[place]: graph.shape(place) for place in sorted(graph.computed)}
-    for layer in layers:
-        if layer.outputs[0] not in shapes:  # the flattening before a dense layer
-            shapes[layer.outputs[0]] = (1, int(np.prod(shapes[layer.inputs[0]])))
+    shapes = find_shapes(graph, layers)
     return Network(
         layers=layers,
         inputs=tuple(graph.names[int(place)] for place in graph.main.inputs),

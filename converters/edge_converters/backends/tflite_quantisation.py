@@ -5,7 +5,9 @@ They have no public call that starts from a TFLite file. Made by the same calls,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,7 @@ from edge_converters.errors import NotConvertible
 Ranges = Mapping[str, Sequence[float]]
 """Lowest and highest value of activation tensors, by name: they take the place of what calibration saw."""
 Samples = npt.NDArray[np.float32]
+UNSUPPORTED: Final = re.compile(r"not yet supported for op: '(\w+)'")
 
 
 def to_int8(content: bytes, samples: Samples, ranges: Ranges, keep: Collection[str]) -> bytes:
@@ -42,14 +45,23 @@ def to_int16x8(content: bytes, samples: Samples, ranges: Ranges) -> bytes:
     Raises:
         NotConvertible: the file has no tensor of a given name.
     """
-    result: bytes = Calibrator(_calibrated(content, samples, ranges)).calibrate_and_quantize(
-        lambda: (),  # the ranges lie in the file
-        input_type=tf.int16,
-        output_type=tf.int16,
-        allow_float=False,
-        activations_type=tf.int16,
-        bias_type=tf.int64,
-    )
+    calibrated = Calibrator(_calibrated(content, samples, ranges))
+    try:
+        result: bytes = calibrated.calibrate_and_quantize(
+            lambda: (),  # the ranges lie in the file
+            input_type=tf.int16,
+            output_type=tf.int16,
+            allow_float=False,
+            activations_type=tf.int16,
+            bias_type=tf.int64,
+        )
+    except RuntimeError as error:
+        missing = sorted(set(UNSUPPORTED.findall(str(error))))
+        if not missing:
+            raise
+        raise NotConvertible(
+            f"int16x8 has no form of {', '.join(missing)}", "Replace these operators, or choose another scheme."
+        ) from error
     return result
 
 

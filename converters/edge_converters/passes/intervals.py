@@ -66,13 +66,14 @@ def find_bounds(network: Network, low: float, high: float) -> dict[str, Bounds]:
     for layer in network.layers:
         for name in layer.outputs:
             if network.channels(name):
-                found[name] = _fused(layer.fused, _bounds(layer, network, found))
+                found[name] = _fused(layer.fused, _bounds(layer, name, network, found))
     return found
 
 
-def _bounds(layer: Layer, network: Network, found: Mapping[str, Bounds]) -> Bounds:
+def _bounds(layer: Layer, name: str, network: Network, found: Mapping[str, Bounds]) -> Bounds:
+    """Of the layer's output `name`."""
     rule = _RULES.get(layer.kind)
-    count = network.channels(layer.outputs[0])
+    count = network.channels(name)
     unknown = Bounds(np.full(count, -np.inf), np.full(count, np.inf))
     if rule is None or not all(name in found for name in layer.inputs):
         return unknown

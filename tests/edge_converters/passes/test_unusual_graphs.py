@@ -111,6 +111,13 @@ MODELS = {
     "zeros put before and behind the maps": around(
         node("Pad", ["r", "pads"], ["t"]), maps=10, pads=np.array([0, 2, 0, 0, 0, 2, 0, 0])
     ),
+    "maps split in unequal parts": around(
+        node("Split", ["r", "sizes"], ["few", "many"], axis=1), node("Add", ["many", "shift"], ["t"]),
+        maps=4, sizes=np.array([2, 4]), shift=normal(4, 1, 1),
+    ),
+    "bounds of one element": around(
+        node("Clip", ["r", "low", "high"], ["t"]), low=np.zeros(1, np.float32), high=np.full(1, 0.5, np.float32)
+    ),
     "rows of pixels": built(
         [*stem()[0], node("Flatten", ["r"], ["f"], axis=3), node("MatMul", ["f", "w"], ["y"])],
         {**stem()[1], "w": normal(8, 4)},

@@ -14,7 +14,8 @@ from edge_converters.backends import tflite_files, tflite_network
 from edge_converters.backends.tflite_layers import same_pads
 from edge_converters.channel_groups import find_groups, remove
 from edge_converters.errors import NotConvertible
-from edge_converters.networks import Fused, Kind, Layer, Network, Window
+from edge_converters.networks import Evidence, Fused, Kind, Layer, Network, Window
+from edge_converters.passes.low_rank import factorise
 from tests.edge_converters.tflite.conftest import SOURCES, answers
 
 DIGITS = Path(__file__).parents[2] / "support/models/digits-fp32.tflite"
@@ -229,3 +230,18 @@ def test_same_padding_gives_as_many_positions_as_strides_fit_in(side, size, stri
     assert 0 <= after - before <= 1
     if before + after:
         assert (side + before + after - reach) // stride + 1 == -(-side // stride)
+
+
+def test_layers_split_in_two_are_written_and_answer_nearly_the_same(digits, images):
+    network = tflite_network.read(digits)
+    known = Evidence(images, tflite_network.runner(digits))
+
+    thin = factorise(network, known, energy=0.999)
+
+    written = tflite_network.write(digits, thin)
+    assert {layer.name.rpartition("/")[2] for layer in thin.layers} >= {"thin", "wide"}
+    assert len(written) < len(digits)
+    assert tflite_network.read(written).weight_count == thin.weight_count < network.weight_count
+    np.testing.assert_allclose(
+        answers(written, images, delegate=True), answers(digits, images, delegate=True), atol=0.05
+    )
