@@ -20,4 +20,4 @@ class Identity:
 def name_of(source: Path) -> ModelName:
     """The model's name where nobody gives one: its file's, in the letters that a name may have."""
     kept = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in source.stem.lower())
-    return ModelName(kept.strip("-") or "model")
+    return ModelName(kept.strip("-")[: ModelName.max_length].rstrip("-") or "model")
