@@ -16,6 +16,9 @@ from edge_converters.backends.onnx_source import IR_VERSION, OPSET
 from edge_converters.errors import NotConvertible
 
 MADE = re.compile(r"(.+)__\d+")
+CALL = re.compile(r"^(\^?)(?:Stateful)?PartitionedCall/")
+OUTER = r"\1PartitionedCall/PartitionedCall/"
+"""What comes before the names of the model's own operators, whether it has variables or not."""
 
 
 def export(saved_model: str, output: str) -> dict[str, Any]:
@@ -25,7 +28,7 @@ def export(saved_model: str, output: str) -> dict[str, Any]:
     frozen = convert_variables_to_constants_v2(function)
     (name,) = function.structured_input_signature[1]
     model, _ = tf2onnx.convert.from_graph_def(
-        frozen.graph.as_graph_def(),
+        _named_alike(frozen.graph.as_graph_def()),
         input_names=[tensor.name for tensor in frozen.inputs],
         output_names=[tensor.name for tensor in frozen.outputs],
         opset=OPSET,
@@ -39,6 +42,14 @@ def export(saved_model: str, output: str) -> dict[str, Any]:
     model.ir_version = max(model.ir_version, IR_VERSION)
     onnx.save(model, output)
     return {}
+
+
+def _named_alike(graph: Any) -> Any:
+    """The graph with the same names for its operators, whatever calls they come from."""
+    for node in graph.node:
+        node.name = CALL.sub(OUTER, node.name)
+        node.input[:] = [CALL.sub(OUTER, name) for name in node.input]
+    return graph
 
 
 def _erfc(context: Any, node: Any, name: str, given: Any, **options: Any) -> None:

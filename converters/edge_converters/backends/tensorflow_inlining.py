@@ -17,10 +17,15 @@ OPEN: Final = "_open"
 """Ends the name of a function without barriers: TensorFlow knows the one with them by its own."""
 
 
+def keeps_calls(function: Any) -> bool:
+    """Whether some function that it calls would be kept apart."""
+    return bool(_barred(function.graph.as_graph_def()))
+
+
 def inlined(frozen: Any) -> Any:
     """The frozen function without calls of compiled functions; itself if it has none."""
     graph = frozen.graph.as_graph_def()
-    barred = {each.signature.name for each in graph.library.function if any(name in each.attr for name in BARRIERS)}
+    barred = _barred(graph)
     if not barred:
         return frozen
     for function in graph.library.function:
@@ -36,6 +41,10 @@ def inlined(frozen: Any) -> Any:
         graph, [tensor.name for tensor in frozen.inputs], [tensor.name for tensor in frozen.outputs]
     )
     return convert_variables_to_constants_v2(opened)
+
+
+def _barred(graph: Any) -> set[str]:
+    return {each.signature.name for each in graph.library.function if any(name in each.attr for name in BARRIERS)}
 
 
 def _open(attributes: Any) -> None:

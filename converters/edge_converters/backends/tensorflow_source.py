@@ -19,8 +19,9 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from edge_converters.backends import keras_survey, saved_model_survey
 from edge_converters.backends.arrays import save_arrays
-from edge_converters.backends.tensorflow_inlining import inlined
+from edge_converters.backends.tensorflow_inlining import inlined, keeps_calls
 from edge_converters.errors import BadInput, NotConvertible
+from edge_converters.processes import map_large_blocks
 
 Outputs = dict[str, Any]
 BATCH = 64
@@ -46,16 +47,23 @@ def prepare(source: str, kind: str, saved_model: str) -> dict[str, Any]:
     model = load(source, kind)
     spec = tf.TensorSpec((1, *model.shape[1:]), tf.float32, name=model.input_name)
     concrete = tf.function(model.call, input_signature=[spec]).get_concrete_function()
-    # frozen, because variables of Keras 3 are not followed into the SavedModel: the file would hold no weights
-    frozen = inlined(convert_variables_to_constants_v2(concrete))
     module = tf.Module()
-    module.call = tf.function(
-        lambda x: tf.nest.pack_sequence_as(concrete.structured_outputs, frozen(x)), input_signature=[spec]
-    )
+    module.kept = concrete.variables  # of Keras 3 they are not followed into the SavedModel by themselves
     # without gradients, which nothing needs: those of swish would hold tensors that are no longer there
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(module, saved_model, signatures=module.call.get_concrete_function(), options=options)
+    signature = _frozen(concrete, spec) if keeps_calls(concrete) else concrete
+    tf.saved_model.save(module, saved_model, signatures=signature, options=options)
+    load.cache_clear()
     return {}
+
+
+def _frozen(concrete: Any, spec: tf.TensorSpec) -> Any:
+    """The function without calls or variables; on the way there TensorFlow holds the weights many times over."""
+    frozen = inlined(convert_variables_to_constants_v2(concrete))
+    call = tf.function(
+        lambda x: tf.nest.pack_sequence_as(concrete.structured_outputs, frozen(x)), input_signature=[spec]
+    )
+    return call.get_concrete_function()
 
 
 def run_source(source: str, kind: str, inputs: dict[str, str], answers: str) -> dict[str, Any]:
@@ -76,6 +84,7 @@ def _run(model: _Model, x: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.
 @cache
 def load(source: str, kind: str) -> _Model:
     """The model as one function; loaded once."""
+    map_large_blocks()
     model = _saved_model(source) if kind == "saved-model" else _keras(source)
     if any(side is None for side in model.shape[1:]):
         raise NotConvertible(

@@ -14,8 +14,13 @@ CHANGES_OF_TYPE: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})
 """Operators that a scheme puts between the float file's own."""
 
 
-def compact(content: bytes) -> bytes:
+def compact(content: tflite_files.Content) -> bytes:
     """The same model in fewer bytes; always the same ones, however often it is done."""
+    return tflite_files.pack(compacted(content))
+
+
+def compacted(content: tflite_files.Content) -> Any:
+    """The same, not yet packed."""
     model = tflite_files.unpack(content)
     model.description = None
     model.metadata = [note for note in model.metadata or [] if note.name == tflite_files.RUNTIME_NOTE]
@@ -24,7 +29,7 @@ def compact(content: bytes) -> bytes:
         for place, tensor in enumerate(graph.tensors):
             _strip(tensor, named=place in ends)
     tflite_files.drop_unused(model)
-    return tflite_files.pack(model)
+    return model
 
 
 def with_names_of(base: bytes, variant: bytes) -> bytes:

@@ -1,8 +1,15 @@
-"""TFLite flatbuffers as objects: unpacked, cleared of what nothing refers to, and packed with equal vectors shared."""
+"""TFLite flatbuffers as objects: unpacked, cleared of what nothing refers to, and packed with equal vectors shared.
+
+Constants are never held twice: unpacked they are views of the file, and what compares them compares digests.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import mmap
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, Final
 
 import flatbuffers
@@ -11,11 +18,17 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 Array = npt.NDArray[Any]
+Content = bytes | mmap.mmap
 
 IDENTIFIER: Final = b"TFL3"
 BUFFER_ALIGNMENT: Final = 16
 """`force_align` of Buffer.data in the schema; kernels on microcontrollers read int32 and int64 in place."""
 RUNTIME_NOTE: Final = b"min_runtime_version"
+BEHIND_NOTE: Final = "buffer_location"
+BEHIND_WORDS: Final = b"outside flatbuffers"
+"""What TensorFlow's converter notes in a file whose constants lie behind the flatbuffer: flatbuffer_export.cc."""
+LARGE: Final = 4096
+"""Bytes from which a constant goes behind the flatbuffer."""
 NONE: Final = -1
 """The place of an input that is left out."""
 
@@ -32,16 +45,65 @@ TYPES: Final[dict[int, type[np.generic]]] = {
 OPERATORS: Final = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 
 
-def unpack(content: bytes) -> Any:
+def read(path: str | Path) -> Content:
+    """A file's content; its pages come in as they are looked at."""
+    with Path(path).open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if Path(path).stat().st_size else b""
+
+
+def unpack(content: Content) -> Any:
     """The schema's ModelT. Its arrays are views of `content`: put others in their place, do not write into them."""
-    return schema.ModelT.InitFromPackedBuf(content)
+    model = schema.ModelT.InitFromPackedBuf(content)
+    for buffer in model.buffers or []:
+        if buffer.offset > 1:
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    model.metadata = [note for note in model.metadata or [] if _text(note.name) != BEHIND_NOTE] or None
+    return model
 
 
 def pack(model: Any) -> bytes:
     """The flatbuffer. The same objects give the same bytes."""
-    writer = _Writer(1 << 16)
+    return bytes(_packed(model))
+
+
+def write(model: Any, path: str | Path) -> None:
+    """The same bytes into a file, without another copy of them."""
+    with Path(path).open("wb") as file:
+        file.write(_packed(model))
+
+
+def pack_apart(model: Any) -> bytes:
+    """The flatbuffer, and behind it the large constants: TensorFlow's quantisers then do not copy them to and fro."""
+    large = {i: each.data for i, each in enumerate(model.buffers) if each.data is not None and len(each.data) > LARGE}
+    apart = copy(model)
+    apart.metadata = [*(model.metadata or []), schema.MetadataT(BEHIND_NOTE, len(model.buffers))]
+    apart.buffers = [*model.buffers, schema.BufferT(np.frombuffer(BEHIND_WORDS, np.uint8))]
+    _place(apart, large, 2)  # 0 and 1 mean that nothing lies behind; any other number takes as many bytes
+    _place(apart, large, _aligned(len(pack(apart))))
+    parts = [pack(apart), *large.values()]
+    return b"".join(each for part in parts for each in (part, bytes(_aligned(len(part)) - len(part))))
+
+
+def _place(model: Any, large: Mapping[int, Array], start: int) -> None:
+    for index, data in large.items():
+        model.buffers[index] = schema.BufferT(None, start, len(data))
+        start += _aligned(len(data))
+
+
+def _aligned(size: int) -> int:
+    return size + -size % BUFFER_ALIGNMENT
+
+
+def _packed(model: Any) -> memoryview:
+    stored = sum(len(each.data) for each in model.buffers or [] if each.data is not None)
+    writer = _Writer(stored + (1 << 16))  # a writer that has to grow holds everything twice for a moment
     writer.Finish(model.Pack(writer), IDENTIFIER)
-    return bytes(writer.Output())
+    return memoryview(writer.Bytes)[writer.Head() :]
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def word(model: Any, operator: Any) -> str:
@@ -124,16 +186,22 @@ def _drop_tensors(graph: Any, signatures: list[Any]) -> None:
 def _share_buffers(model: Any) -> None:
     """Buffer 0 is empty by convention, and stands for every tensor that stores nothing."""
     holders = [tensor for graph in model.subgraphs for tensor in graph.tensors] + list(model.metadata or [])
-    kept: dict[bytes, int] = {b"": 0}
+    kept: dict[tuple[int, bytes], int] = {_key(b""): 0}
     buffers = [schema.BufferT()]
     for holder in holders:
         data = model.buffers[holder.buffer].data
-        content = b"" if data is None else np.asarray(data).tobytes()
-        if content not in kept:
-            kept[content] = len(buffers)
+        key = _key(b"" if data is None or not len(data) else np.ascontiguousarray(data))
+        if key not in kept:
+            kept[key] = len(buffers)
             buffers.append(model.buffers[holder.buffer])
-        holder.buffer = kept[content]
+        holder.buffer = kept[key]
     model.buffers, model.metadataBuffer = buffers, None
+
+
+def _key(content: Any) -> tuple[int, bytes]:
+    """Two contents with the same key are the same."""
+    view = memoryview(content).cast("B")
+    return len(view), view.tobytes() if len(view) <= LARGE else sha256(view).digest()
 
 
 def _numbered(values: Iterable[int]) -> dict[int, int]:
@@ -145,7 +213,7 @@ class _Writer(flatbuffers.Builder):  # type: ignore[misc] # the library has no t
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
-        self._vectors: dict[tuple[int, bytes], int] = {}
+        self._vectors: dict[tuple[int, tuple[int, bytes]], int] = {}
         self._strings: dict[Any, int] = {}
         self._start = 0
         self._size: int | None = None
@@ -165,7 +233,7 @@ class _Writer(flatbuffers.Builder):  # type: ignore[misc] # the library has no t
         if size is None:
             return offset
         end = self.Head() + 4 + size  # behind the count
-        key = (size, bytes(self.Bytes[self.Head() : end]))
+        key = (size, _key(memoryview(self.Bytes)[self.Head() : end]))
         known = self._vectors.setdefault(key, offset)
         if known != offset:
             self.head = len(self.Bytes) - self._start
