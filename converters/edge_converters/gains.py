@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from edge_converters.guard import Verdict
-from edge_converters.timings import Comparison, Speed
+from edge_converters.timings import LEAST_DIFFERENCE, Comparison, Speed
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,38 @@ class Gain:
     """What was tried of smaller shares where this one did not pass, down to the first that may do."""
 
 
-CONCLUSIONS: Final[dict[tuple[bool, bool], str]] = {
-    (True, True): "a speed-up at equal guard",
-    (True, False): "the guard is kept, but no speed-up is to be had from this here",
-    (False, True): "faster, but the guard is not shown to be kept: with this no speed-up is to be had at equal guard",
-    (False, False): "neither faster nor shown to keep the guard: no speed-up is to be had from this here",
+class Found(StrEnum):
+    """What the time says."""
+
+    FASTER = "faster"
+    NOT_FASTER = "not faster"
+    NOISE = "noise"
+    """The machine was too restless to tell."""
+    UNMEASURED = "unmeasured"
+
+
+CONCLUSIONS: Final[dict[tuple[bool, Found], str]] = {
+    (True, Found.FASTER): "a speed-up at equal guard",
+    (True, Found.NOT_FASTER): "the guard is kept, but no speed-up is to be had from this here",
+    (True, Found.NOISE): "the guard is kept, but whether it is faster is lost in this machine's noise: measure again",
+    (True, Found.UNMEASURED): "whether it is faster is not measured here",
+    (False, Found.FASTER): (
+        "faster, but the guard is not shown to be kept: with this no speed-up is to be had at equal guard"
+    ),
+    (False, Found.NOT_FASTER): "neither faster nor shown to keep the guard: no speed-up is to be had from this here",
+    (False, Found.NOISE): "the guard is not shown to be kept: with this no speed-up is to be had at equal guard",
+    (False, Found.UNMEASURED): "the guard is not shown to be kept: with this no speed-up is to be had at equal guard",
 }
-"""By whether the variant passed, and whether it is faster."""
-UNMEASURED: Final[dict[bool, str]] = {
-    True: "whether it is faster is not measured here",
-    False: "the guard is not shown to be kept: with this no speed-up is to be had at equal guard",
-}
+"""By whether the variant passed, and what its time says."""
+
+
+def found(comparison: Comparison | None) -> Found:
+    """No gain is no proof that there is none: the whole interval has to lie above the least difference."""
+    if comparison is None:
+        return Found.UNMEASURED
+    if comparison.verdict is Speed.GAIN:
+        return Found.FASTER
+    return Found.NOT_FASTER if comparison.low > 1 / (1 + LEAST_DIFFERENCE) else Found.NOISE
 
 
 def sentences(gain: Gain, max_drop: float) -> tuple[str, ...]:
@@ -72,12 +94,12 @@ def _price(gain: Gain) -> str:
 
 
 def _speed(gain: Gain) -> str:
-    passed, found = gain.verdict is Verdict.PASS, gain.comparison
-    if found is None:
-        return UNMEASURED[passed]
+    concluded, time = CONCLUSIONS[gain.verdict is Verdict.PASS, found(gain.comparison)], gain.comparison
+    if time is None:
+        return concluded
     return (
-        f"{found.ratio:.2f} of the time of the same recipe without it ({found.low:.2f} to {found.high:.2f}; the same "
-        f"file twice differs by {found.aa_spread:.1%}): {CONCLUSIONS[passed, found.verdict is Speed.GAIN]}"
+        f"{time.ratio:.2f} of the time of the same recipe without it ({time.low:.2f} to {time.high:.2f}; the same "
+        f"file twice differs by {time.aa_spread:.1%}): {concluded}"
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from edge_converters.gains import CONCLUSIONS, UNMEASURED, Gain, Lesser, Taken, sentences
+from edge_converters.gains import CONCLUSIONS, Found, Gain, Lesser, Taken, sentences
 from edge_converters.guard import Verdict
 from edge_converters.timings import Comparison, Speed
 
@@ -24,24 +24,21 @@ def test_what_went_and_what_it_cost_is_said_first():
     )
 
 
+SLOWER = replace(FASTER, ratio=1.0, low=0.99, high=1.01, verdict=Speed.NO_DIFFERENCE)
+RESTLESS = replace(FASTER, ratio=0.95, low=0.8, high=1.1, aa_spread=0.3, verdict=Speed.NO_DIFFERENCE)
+TIMES = {Found.FASTER: FASTER, Found.NOT_FASTER: SLOWER, Found.NOISE: RESTLESS, Found.UNMEASURED: None}
+
+
 @pytest.mark.parametrize("verdict", Verdict)
-@pytest.mark.parametrize("speed", Speed)
-def test_only_what_is_faster_and_passed_is_a_speed_up(verdict: Verdict, speed: Speed):
-    gain = replace(PASSED, verdict=verdict, comparison=replace(FASTER, verdict=speed))
+@pytest.mark.parametrize(("seen", "time"), TIMES.items(), ids=TIMES.keys())
+def test_only_what_is_faster_and_passed_is_a_speed_up(verdict: Verdict, seen: Found, time: Comparison | None):
+    passed = verdict is Verdict.PASS
 
-    _, said = sentences(gain, 0.01)
+    _, said = sentences(replace(PASSED, verdict=verdict, comparison=time), 0.01)
 
-    won = verdict is Verdict.PASS and speed is Speed.GAIN
-    assert said.endswith(CONCLUSIONS[verdict is Verdict.PASS, speed is Speed.GAIN])
-    assert said.endswith("a speed-up at equal guard") == won
-    assert ("no speed-up is to be had" in said) == (not won)
-
-
-@pytest.mark.parametrize("passed", UNMEASURED)
-def test_without_a_measurement_nothing_is_promised(passed: bool):
-    gain = replace(PASSED if passed else FAILED, comparison=None)
-
-    assert sentences(gain, 0.01)[1] == UNMEASURED[passed]
+    assert said.endswith(CONCLUSIONS[passed, seen])
+    assert said.endswith("a speed-up at equal guard") == (passed and seen is Found.FASTER)
+    assert ("no speed-up is to be had" in said) == (not passed or seen is Found.NOT_FASTER)
 
 
 def test_the_largest_smaller_share_that_may_do_is_advised():
