@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -139,8 +139,13 @@ def _told(
         memory=meter.read(max(sizes, default=None)),
         error=basis.error,
         lessons=basis.lessons,
-        remarks=() if mismatch is None else (f"{mismatch.sentence}.",),
+        remarks=(*_likeness(mismatch), *job.data.remarks, *filter(None, [basis.doubt])),
     )
+
+
+def _likeness(mismatch: Mismatch | None) -> Iterator[str]:
+    if mismatch is not None:
+        yield f"{mismatch.sentence}."
 
 
 def _refused(job: Job, profiles: Sequence[Profile], cause: str) -> Conversion:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -30,8 +30,14 @@ LEAST_EVALUATION: Final = 16
 """Below this there is nothing to decide and too little for golden samples."""
 LEAST_TRAINING: Final = 64
 """Below this the part that training is stopped by says nothing."""
+FEW_CALIBRATION: Final = 16
+"""Fewer seldom show the ranges of all that a model will see."""
+TOLD_REPETITION: Final = 0.01
+"""Of the evaluation samples: more that repeat others make a bound narrower than it is."""
 MOST_CALIBRATION: Final = 256
 """More samples do not move a min-max range noticeably and cost time; the first by digest are taken."""
+LARGEST: Final = float(np.finfo(np.float32).max) / 4
+"""Of a model's inputs: the span of twice as wide a box must be a number, too."""
 SLICE: Final = "slice_"
 """How the name of an array begins that says for each sample which group it belongs to."""
 _SAVE: Final = "Save it with numpy.savez(file, x=samples, y=labels)."
@@ -68,6 +74,8 @@ class Data:
     preprocessing: Preprocessing
     digests: dict[str, Digest]
     test: Samples | None = None
+    remarks: tuple[str, ...] = ()
+    """What a reader of the verdict should know of the data."""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -134,17 +142,67 @@ def make_data(
     for (one, own), (other, theirs) in combinations(zip(names, keys, strict=False), 2):
         _refuse_overlap(own, theirs, (one, other))
     order = np.argsort(np.array(keys[1]))
-    cut = int(len(order) * RANKING_SHARE)
+    cut = _cut(np.array(keys[1])[order])
     chosen = np.argsort(np.array(keys[0]))[:MOST_CALIBRATION]
+    preprocessing = preprocessing or Preprocessing()
+    _check_range(preprocessing, [(samples.x, name) for samples, name in given])
     return Data(
         calibration=calibration.take(chosen),
         evaluation=evaluation,
         ranking_rows=np.sort(order[:cut]),
         decision_rows=np.sort(order[cut:]),
-        preprocessing=preprocessing or Preprocessing(),
+        preprocessing=preprocessing,
         digests={name: _digest(each) for name, each in zip(("calibration", "evaluation", "test"), keys, strict=False)},
         test=test,
+        remarks=tuple(_remarks(keys[0], keys[1])),
     )
+
+
+def _cut(keys: npt.NDArray[np.str_]) -> int:
+    """How many of the sorted samples rank: about their share, and none of them is in the rest once more.
+
+    Raises:
+        BadInput: so many are the same that two parts cannot be told apart.
+    """
+    starts = np.flatnonzero(keys[1:] != keys[:-1]) + 1
+    if len(starts) + 1 < LEAST_EVALUATION:
+        raise BadInput(
+            f"of {len(keys)} evaluation samples only {len(starts) + 1} differ, at least {LEAST_EVALUATION} are needed",
+            "Give more labelled samples; some hundreds let a loss of one point be seen.",
+        )
+    wanted = int(len(keys) * RANKING_SHARE)
+    return int(starts[np.argmin(np.abs(starts - wanted))])
+
+
+def _check_range(preprocessing: Preprocessing, given: list[tuple[Array, str]]) -> None:
+    """That no input is infinite, or the same for all, after preprocessing.
+
+    Raises:
+        BadInput: one is.
+    """
+    offset, scale = preprocessing.offset, preprocessing.scale
+    if not (np.isfinite(offset) and np.isfinite(scale) and scale):
+        raise BadInput(
+            f"the offset is {offset:g} and the scale {scale:g}", "Give numbers; the model takes (x - offset) * scale."
+        )
+    for x, name in given:
+        ends = ((float(x.min()) - offset) * scale, (float(x.max()) - offset) * scale)
+        if max(map(abs, ends)) > LARGEST:
+            raise BadInput(
+                f"{name}: inputs range over {ends[0]:.4g} to {ends[1]:.4g}, beyond what float32 holds",
+                "Prepare the samples as they were for training.",
+            )
+
+
+def _remarks(calibration: list[str], evaluation: list[str]) -> Iterator[str]:
+    if len(calibration) < FEW_CALIBRATION:
+        yield f"{len(calibration)} calibration samples seldom show the ranges of all inputs; some hundreds do."
+    repeated = len(evaluation) - len(set(evaluation))
+    if repeated > TOLD_REPETITION * len(evaluation):
+        yield (
+            f"{repeated} of {len(evaluation)} evaluation samples repeat others: bounds take them for samples of their "
+            "own and are narrower than they should be."
+        )
 
 
 def read_training(path: Path, data: Data) -> Samples:

@@ -22,6 +22,8 @@ class Basis:
     """The metric is an error: less is better."""
     lessons: tuple[Lesson, ...] = ()
     """What training led to, if the source was trained."""
+    doubt: str | None = None
+    """Whether labels and samples can be right, if the source's own answers leave a doubt."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_converters.answers import count_answers
+from edge_converters.doubts import doubt
 from edge_converters.drafts import Workshop
 from edge_converters.errors import NotWritten
 from edge_converters.fingerprints import fingerprint
@@ -78,7 +79,8 @@ def _prepared(
     check_source(job.source, worker)
     floats = prepare(job.source, data, formats, folder, worker, method.seed)
     metric = metric_for(job.asked, floats.reference, data.evaluation, data.model_input(data.evaluation.x))
-    basis = Basis(metric.name, metric.task, count_answers(metric, floats.reference), metric.error)
+    answers, doubted = count_answers(metric, floats.reference), doubt(metric, floats.reference)
+    basis = Basis(metric.name, metric.task, answers, metric.error, doubt=doubted)
     if method.training is not None:
         steps.begin("training")
         trained = retrain(job.source, method.training, data, floats, formats, folder, worker, method.seed)

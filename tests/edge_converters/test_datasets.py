@@ -86,6 +86,46 @@ def test_a_repeated_sample_is_found_whatever_number_type_it_was_saved_in(tmp_pat
         read_data(calibration, saved(tmp_path, "e.npz", x=whole.astype(np.float32)))
 
 
+def test_copies_of_a_sample_lie_on_one_side_and_are_told():
+    """Ten of forty samples eleven times each."""
+    few, rest = np.repeat(X[20:30], 11, axis=0), X[30:]
+    data = make_data(Samples(X[:20], None), Samples(np.concatenate([few, rest]), None))
+
+    ranked, decided = (
+        {row.tobytes() for row in data.evaluation.x[rows]} for rows in (data.ranking_rows, data.decision_rows)
+    )
+    assert ranked
+    assert decided
+    assert not ranked & decided
+    assert "100 of 140 evaluation samples repeat others" in data.remarks[0]
+
+
+def test_many_copies_of_few_samples_are_too_few():
+    with pytest.raises(BadInput, match="of 60 evaluation samples only 3 differ, at least 16 are needed"):
+        make_data(Samples(X[:20], None), Samples(np.repeat(X[20:23], 20, axis=0), None))
+
+
+def test_ranges_of_a_single_sample_are_told_to_be_doubtful():
+    one, usual = (make_data(Samples(X[:count], None), Samples(X[20:], None)) for count in (1, 20))
+
+    assert "1 calibration samples seldom show the ranges" in one.remarks[0]
+    assert usual.remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "sentence"),
+    [
+        ({"scale": float("nan")}, "the scale nan"),
+        ({"scale": 0.0}, "the scale 0"),
+        ({"offset": float("inf")}, "the offset is inf"),
+        ({"scale": 1e39}, "the calibration data: inputs range over .* beyond what float32 holds"),
+    ],
+)
+def test_preprocessing_that_leaves_no_numbers_is_named(preprocessing, sentence):
+    with pytest.raises(BadInput, match=sentence):
+        make_data(Samples(X[:20], None), Samples(X[20:], None), Preprocessing(**preprocessing))
+
+
 @pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 cut short"])
 def test_a_file_that_is_no_archive_is_named(tmp_path, content):
     path = tmp_path / "c.npz"

@@ -14,6 +14,7 @@ from edge_converters.answers import count_confusions
 from edge_converters.costs import read_costs
 from edge_converters.decisions import judge_split
 from edge_converters.detection import Found, mean_average_precision, overlap, suppress
+from edge_converters.doubts import doubt
 from edge_converters.errors import BadInput
 from edge_converters.guard import Guard, Verdict
 from edge_converters.measures import METRICS, choose_metric
@@ -46,6 +47,17 @@ def test_the_metric_fits_the_answers(answers, labels, sample, named, name, task)
     assert metric.task == task
     rows = np.arange(len(next(iter(answers.values()))))
     assert scores(metric, answers, answers, rows).tolist() == [1.0] * len(rows)
+
+
+def test_labels_that_have_nothing_to_do_with_the_answers_are_doubted():
+    answers = {"p": np.eye(5)[np.arange(400) % 5]}
+    right, mixed = np.arange(400) % 5, np.arange(400) // 5 % 5
+    by_chance = doubt(choose_metric(answers, mixed, (7,)), answers)
+
+    assert by_chance is not None
+    assert "guessing among 5 classes is right in 20.0%" in by_chance
+    assert doubt(choose_metric(answers, right, (7,)), answers) is None
+    assert doubt(choose_metric(answers, None, (7,)), answers) is None
 
 
 REFUSED = {
