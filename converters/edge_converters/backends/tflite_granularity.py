@@ -27,7 +27,7 @@ ALIKE: Final = 10.0
 """The noise that one scale may bring, as a multiple of what a scale for each channel leaves."""
 
 
-def with_one_scale(quantised: bytes, base: bytes, layers: Collection[str]) -> bytes:
+def with_one_scale(quantised: tflite_files.Content, base: tflite_files.Content, layers: Collection[str]) -> bytes:
     """The int8 file with one scale for the weights of each of `layers`, dense ones, by their first outputs' names.
 
     Raises:
@@ -47,7 +47,7 @@ def with_one_scale(quantised: bytes, base: bytes, layers: Collection[str]) -> by
     return tflite_files.pack(model)
 
 
-def alike_layers(base: bytes) -> tuple[str, ...]:
+def alike_layers(base: tflite_files.Content) -> tuple[str, ...]:
     """The dense layers of a float file whose channels one scale suits nearly as well."""
     layers = tflite_network.read(base).weighted_layers
     return tuple(layer.name for layer in layers if layer.kind is Kind.DENSE and noise_ratio(layer.weight) < ALIKE)

@@ -52,7 +52,7 @@ class Found:
 class Graph:
     """The first subgraph of a file, with names that are unique."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: tflite_files.Content) -> None:
         self.model = tflite_files.unpack(content)
         self.main = self.model.subgraphs[0]
         written = {int(place) for operator in self.main.operators for place in operator.outputs}

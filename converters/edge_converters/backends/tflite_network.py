@@ -21,7 +21,7 @@ from edge_converters.networks import Network, Run
 Array = npt.NDArray[Any]
 
 
-def read(content: bytes) -> Network:
+def read(content: tflite_files.Content) -> Network:
     """The network of a float file's first subgraph."""
     graph = Graph(content)
     layers = tuple(found.layer for found in find_layers(graph))
@@ -35,7 +35,7 @@ def read(content: bytes) -> Network:
     )
 
 
-def write(content: bytes, network: Network) -> bytes:
+def write(content: tflite_files.Content, network: Network) -> bytes:
     """The file with the network's edits; what no edit touches stays as it is, what nothing reads any more goes.
 
     Edits: other constants, groups and shapes; layers taken out, renamed tensors between layers; convolutions, dense
@@ -52,7 +52,7 @@ def write(content: bytes, network: Network) -> bytes:
     return tflite_files.pack(graph.model)
 
 
-def runner(content: bytes) -> Run:
+def runner(content: tflite_files.Content) -> Run:
     """Runs edits of `content` in LiteRT's own kernels (no delegate), which keep every tensor for reading."""
 
     def run(network: Network, tensors: Sequence[str], samples: Array) -> dict[str, Array]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from edge_converters.backends import tflite_granularity, tflite_quantisation, tflite_weights
-from edge_converters.backends.tflite_compaction import compact
+from edge_converters.backends import tflite_files, tflite_granularity, tflite_quantisation, tflite_weights
+from edge_converters.backends.tflite_compaction import compacted
+from edge_converters.backends.tflite_files import Content, read
 from edge_converters.errors import NotConvertible
 
 
@@ -51,25 +51,25 @@ def make(
             takers = ", ".join(sorted(_TAKERS[wish]))
             raise NotConvertible(f"{scheme} cannot take {wish!r}", f"That can be asked of {takers}.")
     wishes = _Wishes(calibration, ranges or {}, keep or [], coarse or [], alike)
-    Path(output).write_bytes(compact(_SCHEMES[scheme](Path(model).read_bytes(), wishes)))
+    tflite_files.write(compacted(_SCHEMES[scheme](model, wishes)), output)
     return {}
 
 
-def _int8(content: bytes, wishes: _Wishes) -> bytes:
-    made = tflite_quantisation.to_int8(content, np.load(wishes.calibration), wishes.ranges, wishes.keep)
-    alike = tflite_granularity.alike_layers(content) if wishes.alike else ()
+def _int8(model: str, wishes: _Wishes) -> Content:
+    made = tflite_quantisation.to_int8(model, np.load(wishes.calibration), wishes.ranges, wishes.keep)
+    alike = tflite_granularity.alike_layers(read(model)) if wishes.alike else ()
     coarse = dict.fromkeys([*wishes.coarse, *(name for name in alike if name not in wishes.keep)])
-    return tflite_granularity.with_one_scale(made, content, coarse) if coarse else made
+    return tflite_granularity.with_one_scale(made, read(model), coarse) if coarse else made
 
 
-def _int16x8(content: bytes, wishes: _Wishes) -> bytes:
-    return tflite_quantisation.to_int16x8(content, np.load(wishes.calibration), wishes.ranges)
+def _int16x8(model: str, wishes: _Wishes) -> Content:
+    return tflite_quantisation.to_int16x8(model, np.load(wishes.calibration), wishes.ranges)
 
 
-_SCHEMES: Final[dict[str, Callable[[bytes, _Wishes], bytes]]] = {
-    "fp32": lambda content, _: content,
-    "fp16": lambda content, _: tflite_weights.to_half(content),
-    "dynamic": lambda content, _: tflite_weights.to_dynamic(content),
+_SCHEMES: Final[dict[str, Callable[[str, _Wishes], Content]]] = {
+    "fp32": lambda model, _: read(model),
+    "fp16": lambda model, _: tflite_weights.to_half(read(model)),
+    "dynamic": lambda model, _: tflite_weights.to_dynamic(read(model)),
     "int8": _int8,
     "int16x8": _int16x8,
 }

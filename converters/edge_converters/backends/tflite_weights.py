@@ -44,7 +44,7 @@ LARGEST: Final = 127
 """int8 weights are symmetric, so that zero is zero: TFLite's 8-bit quantisation specification."""
 
 
-def to_half(content: bytes) -> bytes:
+def to_half(content: tflite_files.Content) -> bytes:
     """Constants that are float32 as float16, each behind an operator that widens it again."""
     model = tflite_files.unpack(content)
     (graph,) = model.subgraphs[:1]
@@ -67,7 +67,7 @@ def to_half(content: bytes) -> bytes:
     return tflite_files.pack(model)
 
 
-def to_dynamic(content: bytes) -> bytes:
+def to_dynamic(content: tflite_files.Content) -> bytes:
     """Weights of `SMALLEST` elements or more as int8 with a scale for each output channel; activations float.
 
     The kernels quantise what comes in as they run, sample by sample.
