@@ -53,7 +53,8 @@ def _written(model: onnx.ModelProto, network: Network) -> onnx.ModelProto:
     result.CopyFrom(model)
     graph = result.graph
     used = {name for node in nodes for name in node.input}
-    kept = [weight for weight in model.graph.initializer if weight.name in used]
+    anew = {weight.name for weight in fresh}  # a pass before may have given a constant the same name
+    kept = [weight for weight in model.graph.initializer if weight.name in used - anew]
     for old, new in ((graph.node, nodes), (graph.initializer, [*kept, *fresh]), (graph.value_info, [])):
         del old[:]
         old.extend(new)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 import onnx
@@ -13,6 +15,8 @@ from edge_converters.backends import onnx_network
 from edge_converters.networks import Evidence, Network
 from edge_converters.passes.batch_normalisation import fold_batch_normalisation
 from edge_converters.passes.dead_channels import remove_dead_channels
+from edge_converters.passes.equalisation import equalise
+from edge_converters.passes.rounding import round_weights
 from edge_converters.passes.structured_pruning import prune_channels
 
 Array = npt.NDArray[np.float32]
@@ -183,6 +187,23 @@ def test_a_constant_for_each_channel_shrinks_with_the_channels_it_is_added_to():
     written = onnx.load_from_string(onnx_network.write(content, smaller))
     assert 0 < kept < 6
     assert {tuple(each.dims) for each in written.graph.initializer if each.name.endswith("/operand")} == {(kept, 1, 1)}
+
+
+def test_a_graph_that_passes_edited_is_edited_again_and_holds_each_constant_once():
+    content = around(
+        node("Conv", ["r", "w"], ["a"]), node("Relu", ["a"], ["t"]), maps=8, w=normal(8, 6, 3, 3)[:, :, :1, :1]
+    )
+
+    for edit in (equalise, partial(prune_channels, share=0.2), partial(prune_channels, share=0.2), round_weights):
+        network, evidence = evidence_of(content)
+        edited = edit(network, evidence)
+        content = onnx_network.write(content, edited)
+
+        onnx.checker.check_model(onnx.load_from_string(content), full_check=True)
+        again = onnx_network.read(content)
+        assert [layer.weight.tobytes() for layer in again.weighted_layers] == [
+            layer.weight.tobytes() for layer in edited.weighted_layers
+        ]
 
 
 def test_a_layer_of_a_foreign_domain_whose_shape_is_unknown_is_no_channels_business():
