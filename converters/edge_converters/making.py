@@ -134,7 +134,8 @@ def edit(path: Path, kind: Format, passes: Sequence[Call], material: Material, w
 
 def _transformed(path: Path, kind: Format, passes: Sequence[Call], material: Material, worker: Worker) -> Made:
     plain = [{"name": call.name, **dict(call.parameters)} for call in passes]
-    output = path.with_name(f"{path.stem}-{_short(plain)}.{kind}")
+    root = path.stem.partition("-")[0]  # the rest would make the name longer with each pass
+    output = path.with_name(f"{root}-{_short([path.stem, plain])}.{kind}")
     notes, refusal = _beside(output, "steps"), _beside(output, "refusal")
     if refusal.exists():
         raise NotConvertible(*json.loads(refusal.read_text()))

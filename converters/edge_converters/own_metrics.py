@@ -42,7 +42,7 @@ def load(place: str) -> OwnMetric:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # the user's own code can fail in any way
+    except (Exception, SystemExit) as error:  # the user's own code can fail in any way
         raise BadInput(f"{path} fails: {type(error).__name__}: {error}", "Repair it.") from error
     function = getattr(module, name, None)
     if not callable(function):
@@ -54,7 +54,7 @@ def _called(function: Callable[..., Any], place: str, outputs: Mapping[str, Arra
     n = len(next(iter(outputs.values())))
     try:
         scores = np.asarray(function(dict(outputs), labels), np.float64)
-    except Exception as error:  # the user's own code can fail in any way
+    except (Exception, SystemExit) as error:  # the user's own code can fail in any way
         raise BadInput(f"{place} fails: {type(error).__name__}: {error}", _FORM) from error
     if scores.shape not in {(), (n,)}:
         raise BadInput(f"{place} returns the shape {scores.shape} for {n} samples", _FORM)

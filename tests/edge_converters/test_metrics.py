@@ -223,6 +223,7 @@ OWN_FAULTS = {
     "no file": ("nothing.py:f", "", r"nothing\.py is no Python file"),
     "no function": ("own.py:g", "def f(): pass", "has no function g"),
     "broken": ("own.py:f", "1 / 0", "fails: ZeroDivisionError"),
+    "ends": ("own.py:f", "def f(o, y):\n    raise SystemExit(3)", "fails: SystemExit: 3"),
     "fails": ("own.py:f", "def f(o, y):\n    return o['q']", "fails: KeyError: 'q'"),
     "shape": ("own.py:f", "def f(o, y):\n    return o['p']", r"returns the shape \(40, 5\) for 40 samples"),
     "range": ("own.py:f", "def f(o, y):\n    return 7.5", "returns scores from 7.5 to 7.5"),

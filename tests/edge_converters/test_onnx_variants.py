@@ -1,12 +1,16 @@
-"""An ONNX variant is a file that ONNX's own checker takes, whatever scheme it is in."""
+"""An ONNX variant is a file that ONNX's own checker takes, whatever scheme it is in and whatever passes made it."""
 
 from __future__ import annotations
+
+import shutil
 
 import numpy as np
 import onnx
 import pytest
 
 from edge_converters.backends import onnx_variant
+from edge_converters.making import Material, edit
+from edge_converters.recipes import Call
 from tests.architecture.project import ROOT
 
 MODELS = ROOT / "tests/support/models"
@@ -23,3 +27,15 @@ def test_the_file_of_a_scheme_is_sound(scheme, accelerator, tmp_path):
     onnx_variant.make(str(MODELS / "digits-fp32.onnx"), scheme, calibration, output, accelerator)
 
     onnx.checker.check_model(onnx.load(output), full_check=True)
+
+
+def test_a_recipe_may_have_many_passes(worker, tmp_path):
+    path = shutil.copy(MODELS / "digits-fp32.onnx", tmp_path / "canonical.onnx")
+    with np.load(MODELS / "samples.npz") as arrays:
+        np.save(tmp_path / "calibration.npy", arrays["x"].astype(np.float32)[:16])
+    passes = [Call("equalise"), Call("factorise", (("energy", 0.99),)), Call("round-weights")] * 8
+
+    made = edit(path, "onnx", passes, Material(tmp_path / "calibration.npy", 0), worker)
+
+    assert [step.name for step in made.steps[1:]] == [call.name for call in passes]
+    onnx.checker.check_model(onnx.load(made.path), full_check=True)

@@ -7,7 +7,9 @@ Efficient Evaluation", NIPS 2014) of the weights as the data meets them: of the 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from typing import Final
 
 import numpy as np
@@ -54,8 +56,8 @@ def _split(network: Network, layer: Layer, directions: Array, seen: Moments) -> 
     answered = directions @ (directions.T @ (matrix(layer)[0, :, :-1] @ seen.mean_input[0, :-1]))
     size = (1,) * (layer.weight.ndim - 2)
     still = Window(size, size, (0,) * len(size), (0,) * len(size))
-    between = f"{layer.name}/thin:0"
-    first = replace(layer, name=f"{layer.name}/thin", outputs=(between,), fused=Fused.NONE, constants={})
+    between = next(name for name in _names(f"{layer.name}/thin") if name not in network.shapes)
+    first = replace(layer, name=between.removesuffix(":0"), outputs=(between,), fused=Fused.NONE, constants={})
     second = replace(layer, name=f"{layer.name}/wide", inputs=(between,), window=still if layer.window else None)
     thin = first.with_constants(weight=(directions.T @ flat).reshape(rank, *layer.weight.shape[1:]))
     wide = second.with_constants(weight=directions.reshape(-1, rank, *size), bias=seen.mean_target[0] - answered)
@@ -68,3 +70,9 @@ def _split(network: Network, layer: Layer, directions: Array, seen: Moments) -> 
         shapes={**network.shapes, between: (*shape[:axis], rank, *shape[axis + 1 :])},
         channel_axes={**network.channel_axes, between: axis},
     )
+
+
+def _names(stem: str) -> Iterator[str]:
+    """Of a tensor between the parts: another where the layer is itself a part of one that was split."""
+    yield f"{stem}:0"
+    yield from (f"{stem}{number}:0" for number in count(2))
