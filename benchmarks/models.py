@@ -34,7 +34,7 @@ from edge_converters.tasks import Task
 from edge_converters.variants import make_variant
 from edge_converters.workers import Worker
 from edge_profiles.boards import load
-from edge_profiles.profile import Profile
+from edge_profiles.profile import Bytes, Profile
 from edge_profiles.schemes import Scheme
 
 Array = npt.NDArray[Any]
@@ -110,7 +110,8 @@ def anomalies(folder: Path, worker: Worker) -> Figures:
     By the default metric without labels the guard is asked about one scale for every layer too.
     """
     data, board = mel_vectors(), load("rpi4-litert")
-    small = board.model_copy(update={"budgets": board.budgets.model_copy(update={"size": AD_BYTES})})
+    room = Bytes(value=AD_BYTES, unit="byte", source="what the figure is asked for")
+    small = board.model_copy(update={"budgets": board.budgets.model_copy(update={"size": room})})
     shop = opened(shared("anomaly_detection/ad01.h5"), data, [board], folder, worker, None)
     (name, values), rows = next(iter(shop.floats.reference.items())), shop.data.decision_rows
     entry = data.model_input(data.evaluation.x)[rows]

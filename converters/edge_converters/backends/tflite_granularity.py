@@ -25,6 +25,9 @@ DENSE: Final = "FULLY_CONNECTED"
 LARGEST: Final = 127
 ALIKE: Final = 10.0
 """The noise that one scale may bring, as a multiple of what a scale for each channel leaves."""
+MANY: Final = 64
+"""Output channels whose scales are worth saving: fewer take less than a kilobyte, and a narrow layer hands its noise on
+to all behind it."""
 
 
 def with_one_scale(quantised: tflite_files.Content, base: tflite_files.Content, layers: Collection[str]) -> bytes:
@@ -48,9 +51,9 @@ def with_one_scale(quantised: tflite_files.Content, base: tflite_files.Content, 
 
 
 def alike_layers(base: tflite_files.Content) -> tuple[str, ...]:
-    """The dense layers of a float file whose channels one scale suits nearly as well."""
-    layers = tflite_network.read(base).weighted_layers
-    return tuple(layer.name for layer in layers if layer.kind is Kind.DENSE and noise_ratio(layer.weight) < ALIKE)
+    """The dense layers of a float file that have many channels, which one scale suits nearly as well."""
+    layers = [layer for layer in tflite_network.read(base).weighted_layers if layer.kind is Kind.DENSE]
+    return tuple(layer.name for layer in layers if len(layer.weight) >= MANY and noise_ratio(layer.weight) < ALIKE)
 
 
 def noise_ratio(weight: Array) -> float:
