@@ -21,8 +21,14 @@ from edge_converters.passes.judging import JUDGED, answers, output_error
 from edge_converters.passes.surgeon import DAMPING, inverted, problems
 from edge_converters.passes.unfolding import matrix, moments
 
-LEVELS: Final = (0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875)
-"""Shares of a family's channels at which its cost is measured."""
+LEVELS: Final = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875)
+"""Shares of a family's channels that may go, but for whole blocks."""
+BLOCKS: Final = ((32, 16), (16, 8))
+"""Of a family of so many channels or more, a multiple of this stays.
+
+Kernels work in blocks: with 56 channels for 64 in each layer, ONNX Runtime's int8 kernels for x86 took 1.35 of the time
+for 0.79 of the multiplications; with 48, 0.90 for 0.60 (keyword model, AMD EPYC with VNNI).
+"""
 ROWS: Final = 4_000
 """Of each layer, for these costs: a fifth of what the network that comes out is fitted to tells families apart."""
 
@@ -33,8 +39,10 @@ class Family:
 
     groups: Array
     """[count] of group numbers, the ones that go first in front."""
+    gone: Array
+    """[options]: how many of them may go; the first is none."""
     costs: Array
-    """[levels]: the error at the outputs, as a share of their variance, when `LEVELS` of it go."""
+    """[options]: the error at the outputs, as a share of their variance."""
 
 
 def rank_channels(network: Network, evidence: Evidence, *, damping: float = DAMPING) -> tuple[Family, ...]:
@@ -46,10 +54,18 @@ def rank_channels(network: Network, evidence: Evidence, *, damping: float = DAMP
     found = []
     for family in families(groups):
         order = _ordered(network, groups, family, evidence, damping)
-        smaller = [removal.fitted([(order, level)]) for level in LEVELS]
-        costs = np.array([output_error(each, evidence.run, judged, expected) for each in smaller])
-        found.append(Family(order, costs))
+        gone = options(len(order))
+        smaller = [removal.fitted([(order, count)]) for count in gone]
+        costs = [output_error(each, evidence.run, judged, expected) for each in smaller]
+        found.append(Family(order, np.array(gone), np.array(costs)))
     return tuple(found)
+
+
+def options(count: int) -> list[int]:
+    """How many of `count` channels may go, none first: what stays fills blocks, and is one block at least."""
+    block = next((block for least, block in BLOCKS if count >= least), 1)
+    left = [int((1 - level) * count / block) * block for level in LEVELS]
+    return [0, *dict.fromkeys(count - each for each in left if each)]
 
 
 def families(groups: ChannelGroups) -> list[Array]:
@@ -65,12 +81,14 @@ def families(groups: ChannelGroups) -> list[Array]:
 
 def as_plain(found: Sequence[Family]) -> list[dict[str, Any]]:
     """As JSON takes them."""
-    return [{"groups": each.groups.tolist(), "costs": each.costs.tolist()} for each in found]
+    return [
+        {"groups": each.groups.tolist(), "gone": each.gone.tolist(), "costs": each.costs.tolist()} for each in found
+    ]
 
 
 def from_plain(plain: Sequence[dict[str, Any]]) -> tuple[Family, ...]:
     """The inverse of `as_plain`."""
-    return tuple(Family(np.array(each["groups"]), np.array(each["costs"])) for each in plain)
+    return tuple(Family(*(np.array(each[part]) for part in ("groups", "gone", "costs"))) for each in plain)
 
 
 def _halves(evidence: Evidence) -> tuple[Evidence, Array]:

@@ -12,8 +12,8 @@ from edge_converters.networks import Array, Evidence, Network
 from edge_converters.passes.surgeon import problems
 from edge_converters.passes.unfolding import ROWS, answers_of, matrix, moments, with_matrix
 
-Removals = Sequence[tuple[Array, float]]
-"""Groups of channels in the order in which they go, and which share of them does."""
+Removals = Sequence[tuple[Array, int]]
+"""Groups of channels in the order in which they go, and how many of them do."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Removal:
 
     def _doomed(self, removals: Removals) -> Array:
         doomed = np.zeros(self.groups.count, bool)
-        for groups, share in removals:
-            doomed[groups[: int(share * len(groups))]] = True
+        for groups, count in removals:
+            doomed[groups[:count]] = True
         return sparing(self.groups, doomed)
 
     def _answers(self, name: str) -> tuple[Array, ...] | None:

@@ -14,7 +14,7 @@ import numpy as np
 from edge_converters.channel_groups import find_groups
 from edge_converters.networks import Evidence, Network
 from edge_converters.passes.allocation import allocate
-from edge_converters.passes.channel_ranking import LEVELS, Family, rank_channels
+from edge_converters.passes.channel_ranking import Family, rank_channels
 from edge_converters.passes.channel_removal import Removal
 from edge_converters.passes.surgeon import DAMPING
 
@@ -51,30 +51,34 @@ def prune_channels(
     """
     found = rank_channels(network, evidence, damping=damping) if ranking is None else ranking
     removal = Removal(network, find_groups(network), evidence, damping)
-    levels = _levels(removal, found, share, size)
-    return removal.fitted([(family.groups, level) for family, level in zip(found, levels, strict=True)])
+    counts = _counts(removal, found, share, size)
+    return removal.fitted([(family.groups, count) for family, count in zip(found, counts, strict=True)])
 
 
-def _levels(removal: Removal, found: Sequence[Family], share: float, size: Size) -> list[float]:
-    """How much of each family goes. Removals of neighbours overlap, so the sum to ask for is searched."""
+def _counts(removal: Removal, found: Sequence[Family], share: float, size: Size) -> list[int]:
+    """How many of each family go. Removals of neighbours overlap, so the sum to ask for is searched."""
     whole = size(removal.network)
 
-    def left(levels: Sequence[float]) -> int:
-        return size(removal.thinned([(family.groups, level) for family, level in zip(found, levels, strict=True)]))
+    def left(counts: Sequence[int]) -> int:
+        return size(removal.thinned([(family.groups, count) for family, count in zip(found, counts, strict=True)]))
 
-    def alone(place: int, level: float) -> list[float]:
-        return [level if each == place else 0.0 for each in range(len(found))]
+    def alone(place: int, count: int) -> list[int]:
+        return [count if each == place else 0 for each in range(len(found))]
 
-    gives = [np.array([whole - left(alone(place, level)) for level in LEVELS]) for place in range(len(found))]
+    gives = [
+        np.array([whole - left(alone(place, int(count))) for count in family.gone])
+        for place, family in enumerate(found)
+    ]
     low, high = share * whole, float(sum(each.max() for each in gives))
-    chosen = [LEVELS[-1]] * len(found)
+    chosen = [int(family.gone[-1]) for family in found]
     if whole - left(chosen) < low:
         raise ValueError(f"channels that can be removed are too few to save {share:.0%}")
     for _ in range(ROUNDS):
         middle = (low + high) / 2
-        levels = [LEVELS[option] for option in allocate([family.costs for family in found], gives, int(middle))]
-        if whole - left(levels) >= share * whole:
-            chosen, high = levels, middle
+        options = allocate([family.costs for family in found], gives, int(middle))
+        counts = [int(family.gone[option]) for family, option in zip(found, options, strict=True)]
+        if whole - left(counts) >= share * whole:
+            chosen, high = counts, middle
         else:
             low = middle
     return chosen

@@ -6,10 +6,12 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_converters.channel_groups import find_groups, remove
 from edge_converters.networks import Network
-from edge_converters.passes.channel_ranking import as_plain, families, from_plain, rank_channels
+from edge_converters.passes.channel_ranking import as_plain, families, from_plain, options, rank_channels
 from edge_converters.passes.judging import answers, output_error
 from edge_converters.passes.structured_pruning import multiplications, prune_channels
 from tests.support.networks import evidence, run, small_net
@@ -69,6 +71,18 @@ def test_what_was_found_out_once_serves_every_share():
         in_two = prune_channels(network, known, share=share, ranking=from_plain(noted))
         for one, other in zip(at_once.weighted_layers, in_two.weighted_layers, strict=True):
             assert np.array_equal(one.weight, other.weight)
+
+
+@given(st.integers(1, 2000))
+def test_what_stays_of_many_channels_fills_whole_blocks(count):
+    gone = options(count)
+
+    assert gone[0] == 0
+    assert gone == sorted(set(gone))
+    assert all(count - each > 0 for each in gone)
+    if count >= 32:
+        assert len(gone) > 1
+        assert all((count - each) % 16 == 0 for each in gone[1:])
 
 
 def test_channels_of_a_sum_go_together():
