@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge_contracts.window import LATENCY_EDGES_US
+from edge_converters.fronts import front
 from edge_converters.page.drawing import (
     LETTER,
     WIDTH,
@@ -24,7 +25,6 @@ from edge_converters.page.drawing import (
     spanning,
     text,
 )
-from edge_converters.page.fronts import front
 
 SERIES: Final = 6
 """Colours that a person tells apart; then they come again."""

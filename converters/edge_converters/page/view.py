@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge_contracts.manifest import Figure
+from edge_converters.fronts import front
 from edge_converters.guard import Confusion, Guard, Judgement
 from edge_converters.layers import LayerError
 from edge_converters.page import charts
 from edge_converters.page.charts import FLOAT, Interval, Point
 from edge_converters.page.drawing import Chart
-from edge_converters.page.fronts import front
 from edge_converters.reports import Conversion, ProfileReport
 from edge_converters.robustness.findings import Bin, Calibration, Features, Residuals, Robustness, Sweep
 from edge_converters.search.findings import Found

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from edge_converters.page.fronts import front
+from edge_converters.fronts import front
 from edge_converters.recipes import Recipe
 
 RULE: Final = (

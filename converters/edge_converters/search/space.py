@@ -7,12 +7,12 @@ for it, and every recipe begins with it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Final, Protocol
 
 from edge_converters.calls import call
-from edge_converters.recipes import CORRECT, EFFORTS, EQUALISE, ROUND, Call, Ranges, Recipe, can_mix
+from edge_converters.recipes import COARSE, CORRECT, EFFORTS, EQUALISE, ROUND, Call, Ranges, Recipe, can_mix
 from edge_profiles.profile import Profile
 from edge_profiles.schemes import Scheme
 
@@ -30,7 +30,8 @@ MENDINGS: Final[Mapping[str, tuple[Call, ...]]] = {
 }
 KEPT: Final = (0, 1, 2, 4)
 """Of the layers with weights, the most sensitive ones, that stay float."""
-
+SCALES: Final = ("each channel", "alike layers")
+"""Of weights: one for each channel, or one for all of a dense layer whose channels are alike."""
 
 Value = str | float
 Point = Mapping[str, Value]
@@ -60,6 +61,8 @@ class Space:
             return Recipe(scheme, tuple(passes))
         passes += MENDINGS[str(pick("mending", tuple(MENDINGS)))]
         recipe = Recipe(scheme, tuple(passes), Ranges(str(pick("ranges", [str(each) for each in Ranges]))))
+        if scheme in COARSE:
+            recipe = replace(recipe, coarse=pick("scales", SCALES) == SCALES[1])
         count = int(pick("keep", KEPT)) if can_mix(self.profile, scheme) else 0
         return keeping(recipe, ranked(recipe), count) if count else recipe
 
@@ -98,4 +101,4 @@ class Space:
 
 def keeping(recipe: Recipe, ranked: Sequence[str], count: int) -> Recipe:
     """The recipe with its `count` most sensitive layers in float, at most half of them."""
-    return Recipe(recipe.scheme, recipe.passes, recipe.ranges, tuple(ranked[: min(count, len(ranked) // 2)]))
+    return replace(recipe, keep=tuple(ranked[: min(count, len(ranked) // 2)]))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from edge_converters.fronts import dominates, front
 from edge_converters.page.drawing import WIDTH, Scale, log_ticks, round_ticks, spanning
-from edge_converters.page.fronts import dominates, front
 
 REAL = st.floats(-1e6, 1e6, allow_subnormal=False)
 COST = st.tuples(st.integers(0, 9).map(float), st.integers(0, 9).map(float))

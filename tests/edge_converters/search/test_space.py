@@ -57,3 +57,10 @@ def test_at_most_half_of_the_layers_stay_float_the_most_sensitive_ones():
     kept = {recipe_at(space, point).keep for point in space.points() if point.get("keep")}
 
     assert kept == {("worst",), ("worst", "bad")}
+
+
+@pytest.mark.parametrize(("board", "proposed"), [("cortex-m4-stm32l4r5", {False, True}), ("rpi4-ort", {False})])
+def test_one_scale_for_alike_layers_is_proposed_where_the_scheme_has_it(board: str, proposed: set[bool]):
+    space = Space(load(board))
+
+    assert {recipe_at(space, point).coarse for point in space.points()} == proposed
