@@ -8,6 +8,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from edge_converters.backends import tflite_compaction, tflite_weights
 from edge_converters.datasets import Samples, make_data
 from edge_converters.errors import CheckFailed, NotConvertible
 from edge_converters.floats import prepare
@@ -17,7 +18,9 @@ from edge_converters.parity import check_parity
 from edge_converters.recipes import Recipe
 from edge_converters.sources import recognise
 from edge_profiles.schemes import Scheme
+from tests.architecture.project import ROOT
 
+MODELS = ROOT / "tests/support/models"
 RNG = np.random.default_rng(4)
 X = RNG.normal(size=(40, 3, 9, 12)).astype(np.float32)
 """Channels first, as ONNX has them."""
@@ -97,9 +100,14 @@ def test_what_keras_3_compiles_or_computes_in_a_way_of_its_own_reaches_both_form
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_maps_as_answers_keep_their_layout_beside_scores(worker, tmp_path):
+@pytest.mark.parametrize("form", ["{}", "net/{}:0", "сеть {}"])
+def test_maps_as_answers_keep_their_layout_beside_scores_whatever_names_they_have(form, worker, tmp_path):
     model = padded([1, 1, 1, 1])
     model.graph.output.append(helper.make_tensor_value_info("second", TensorProto.FLOAT, [None, 6, 5, 7]))
+    for node in model.graph.node:
+        node.input[:], node.output[:] = map(form.format, node.input), map(form.format, node.output)
+    for each in (*model.graph.node, *model.graph.initializer, *model.graph.input, *model.graph.output):
+        each.name = form.format(each.name)
     (tmp_path / "maps.onnx").write_bytes(model.SerializeToString())
     data = make_data(Samples(X[:20], None), Samples(X[20:], None))
 
@@ -107,9 +115,23 @@ def test_maps_as_answers_keep_their_layout_beside_scores(worker, tmp_path):
 
     assert floats.parity["tflite"] < 1e-5
     assert {each.name: each.shape for each in floats.files["tflite"].outputs} == {
-        "scores": (1, 4),
-        "second": (1, 6, 5, 7),
+        form.format("scores"): (1, 4),
+        form.format("second"): (1, 6, 5, 7),
     }
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_tflite_source_in_half_precision_without_names_reaches_both_formats(worker, tmp_path):
+    halved = tflite_weights.to_half((MODELS / "digits-fp32.tflite").read_bytes())
+    (tmp_path / "half.tflite").write_bytes(tflite_compaction.compact(halved))
+    with np.load(MODELS / "samples.npz") as arrays:
+        x = arrays["x"].astype(np.float32)
+    data = make_data(Samples(x[:20], None), Samples(x[20:], None))
+
+    floats = prepare(recognise(tmp_path / "half.tflite"), data, ("onnx", "tflite"), tmp_path, worker, seed=0)
+
+    assert max(floats.parity.values()) < 1e-5
 
 
 @pytest.mark.slow

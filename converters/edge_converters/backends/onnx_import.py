@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import traceback
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,8 @@ SAMPLE_FILE = "calibration_image_sample_data_20x128x128x3_float32.npy"
 """onnx2tf downloads this for image-like inputs unless it lies in the working directory; it is not used further."""
 OPERATORS = "onnx2tf.ops."
 """Where the library has a module for each operator that it knows."""
+FOREIGN = re.compile(r"[^A-Za-z0-9_./-]")
+"""What no name of an operator may hold in TensorFlow."""
 
 Array = npt.NDArray[np.float32]
 
@@ -29,29 +33,57 @@ def to_saved_model(canonical: str, saved_model: str) -> dict[str, Any]:
 
     onnx2tf numbers the outputs anew, so they are told apart by what they answer to a random input.
     """
-    entry = onnx.load(canonical).graph.input[0]
+    model = onnx.load(canonical)
+    entry = model.graph.input[0].name
+    plain = Plain()
     with tempfile.TemporaryDirectory() as folder:
-        _convert(canonical, entry.name, folder)
+        onnx.save(_with_plain_names(model, plain), f"{folder}/plain.onnx")
+        _convert("plain.onnx", model.graph.input[0].name, folder)
         owner = tf.saved_model.load(f"{folder}/imported")
         signature = owner.signatures["serving_default"]
         ((name, spec),) = signature.structured_input_signature[1].items()
         x = np.random.default_rng(0).normal(size=spec.shape).astype(np.float32)
         session = ort.InferenceSession(canonical, providers=["CPUExecutionProvider"])
-        expected = dict(
-            zip((each.name for each in session.get_outputs()), session.run(None, {entry.name: x}), strict=True)
-        )
+        expected = dict(zip((each.name for each in session.get_outputs()), session.run(None, {entry: x}), strict=True))
         got = {key: value.numpy() for key, value in signature(**{name: tf.constant(x)}).items()}
         found = {output: _nearest(output, answer, got) for output, answer in expected.items()}
 
         def call(x: Any) -> dict[str, Any]:
             answers = signature(**{name: x})
-            return {output: _turned(answers[key], order, output) for output, (key, order) in found.items()}
+            return {output: _turned(answers[key], order, plain(output)) for output, (key, order) in found.items()}
 
         module = tf.Module()
         module.owner = owner
-        module.call = tf.function(call, input_signature=[tf.TensorSpec(spec.shape, tf.float32, name=entry.name)])
+        module.call = tf.function(call, input_signature=[tf.TensorSpec(spec.shape, tf.float32, name=plain(entry))])
         tf.saved_model.save(module, saved_model, signatures=module.call.get_concrete_function())
     return {}
+
+
+def _with_plain_names(model: onnx.ModelProto, plain: Plain) -> onnx.ModelProto:
+    """The model, its names in the letters that TensorFlow knows: onnx2tf mistakes a tensor named x:0 for another."""
+    graph = model.graph
+    for node in graph.node:
+        node.name = plain(node.name)
+        node.input[:], node.output[:] = map(plain, node.input), map(plain, node.output)
+    for each in (*graph.initializer, *graph.input, *graph.output, *graph.value_info):
+        each.name = plain(each.name)
+    return model
+
+
+class Plain:
+    """The plain form of each name, the same every time, and another for every name."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, str] = {}
+        self._taken: set[str] = set()
+
+    def __call__(self, name: str) -> str:
+        if name not in self._given:
+            stem = FOREIGN.sub("_", name if name[:1].isascii() and name[:1].isalnum() else f"t{name}")
+            forms = chain([stem], (f"{stem}_{number}" for number in count(2)))
+            self._given[name] = next(form for form in forms if form not in self._taken) if name else ""
+            self._taken.add(self._given[name])
+        return self._given[name]
 
 
 def _convert(canonical: str, entry: str, folder: str) -> None:

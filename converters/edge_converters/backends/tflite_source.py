@@ -1,11 +1,13 @@
 """Float .tflite sources: what they take and give, their float answers, and their canonical file.
 
-Canonical: batch 1, one signature with the names of the source. A quantised file is refused by the lint, not here.
+Canonical: batch 1, one signature with the names of the source, constants in single precision,
+tensors with names of their own. A quantised file is refused by the lint, not here.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +55,41 @@ def prepare(source: str, output: str) -> dict[str, Any]:
     graph = model.subgraphs[0]
     for tensor in graph.tensors:
         tensor.shapeSignature = None
+    graph.operators = [each for each in graph.operators if not _widened(model, graph, each)]
     entries, ends = end_names(source)
     made = schema.SignatureDefT(signatureKey=SIGNATURE, subgraphIndex=0)
     made.inputs = [schema.TensorMapT(name, int(place)) for name, place in zip(entries, graph.inputs, strict=True)]
     made.outputs = [schema.TensorMapT(name, int(place)) for name, place in zip(ends, graph.outputs, strict=True)]
     model.signatureDefs = [made]
+    tflite_files.drop_unused(model)
+    _name_tensors(graph)
     Path(output).write_bytes(tflite_files.pack(model))
     return {}
+
+
+def _name_tensors(graph: Any) -> None:
+    """Every tensor by a name of its own: compact files have none, and some readers know tensors by nothing else."""
+    taken = {_text(tensor.name) for tensor in graph.tensors if tensor.name}
+    seen: set[str] = set()
+    for place, tensor in enumerate(graph.tensors):
+        name = _text(tensor.name or b"")
+        if not name or name in seen:
+            name = next(each for number in count(place) if (each := f"tensor_{number}") not in taken)
+            tensor.name = name
+            taken.add(name)
+        seen.add(name)
+
+
+def _widened(model: Any, graph: Any, operator: Any) -> bool:
+    """Whether the operator only widened a constant of half precision, which is now stored as wide."""
+    if tflite_files.word(model, operator) != "DEQUANTIZE":
+        return False
+    half = graph.tensors[int(operator.inputs[0])]
+    value = tflite_files.constant(model, half)
+    if half.type != schema.TensorType.FLOAT16 or value is None:
+        return False
+    graph.tensors[int(operator.outputs[0])].buffer = tflite_files.add_buffer(model, value.astype(np.float32))
+    return True
 
 
 def run_source(source: str, kind: str, inputs: dict[str, str], answers: str) -> dict[str, Any]:
