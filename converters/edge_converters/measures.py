@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from edge_converters import detection, scoring
+from edge_converters import detection
+from edge_converters.class_metrics import accuracy, among_top, auc, auc_of_reconstruction, f1
 from edge_converters.costs import Costs
 from edge_converters.datasets import Samples
 from edge_converters.detection import Found
@@ -29,15 +30,16 @@ from edge_converters.metrics import (
     kept_variance,
     mean_metric,
     near_elements,
+    resampled,
     same_class,
     sliced,
 )
 from edge_converters.own_metrics import OwnMetric, load
-from edge_converters.paired import Evidence, Resampled, from_parts
+from edge_converters.paired import Evidence
 from edge_converters.truth import Truth, are_probabilities
+from edge_converters.value_metrics import determination, rmse, rmse_of_reconstruction
 
 Array = npt.NDArray[Any]
-T = TypeVar("T")
 _OWN: Final = re.compile(r".+\.py:\w+")
 
 Maker = Callable[[Truth], Metric]
@@ -111,7 +113,7 @@ def choose_metric(
     truth = Truth(reference, labels, inputs, costs, classifies, same)
     if named:
         truth.check_names(named)
-    if costs is not None and make not in {_default, _accuracy}:
+    if costs is not None and make not in {_default, accuracy}:
         raise BadInput(f"costs weigh right and wrong classes, {asked} does not know them", "Leave --costs out.")
     return make(truth)
 
@@ -127,7 +129,7 @@ def find(asked: str) -> Maker:
         return lambda truth: _own(truth, own, asked)
     top = re.fullmatch(r"top-([1-9]\d*)", asked)
     if top:
-        return lambda truth: _top(truth, int(top[1]))
+        return lambda truth: among_top(truth, int(top[1]))
     if asked not in METRICS:
         names = ", ".join(METRICS)
         raise BadInput(f"there is no metric {asked!r}", f"There are {names}, top-2 and so on, and file.py:function.")
@@ -136,152 +138,8 @@ def find(asked: str) -> Maker:
 
 def _default(truth: Truth) -> Metric:
     if truth.numbers is not None or truth.costs is not None:
-        return _accuracy(truth)
-    return _agreement(truth) if truth.labels is None else _determination(truth)
-
-
-def _accuracy(truth: Truth) -> Metric:
-    true = truth.classes()
-    if truth.costs is None:
-        return mean_metric(
-            "accuracy",
-            "classification",
-            lambda _, outputs, rows: np.asarray(classes(at(outputs, rows)) == true[rows], np.float64),
-            true,
-        )
-    costs = truth.costs
-    if len(costs) != truth.width:
-        raise BadInput(
-            f"the costs are for {len(costs)} classes, the model tells {truth.width} apart",
-            "Give a row and a column for each class, in the order of the model's answers.",
-        )
-    return mean_metric(
-        "1 - cost of the errors / the largest cost",
-        "classification",
-        lambda _, outputs, rows: 1 - costs[true[rows], classes(at(outputs, rows))] / costs.max(),
-        true,
-    )
-
-
-def _top(truth: Truth, count: int) -> Metric:
-    true = truth.classes()
-    if count >= truth.width:
-        raise BadInput(f"top-{count} of {truth.width} classes is always right", "Ask for fewer.")
-    return mean_metric(
-        f"top-{count} accuracy",
-        "classification",
-        lambda _, outputs, rows: scoring.among_top(truth.columns(outputs)[rows], true[rows], count),
-        true,
-    )
-
-
-def _f1(truth: Truth) -> Metric:
-    true, right = truth.classes(), _accuracy(truth)
-
-    def weigh(reference: Outputs, outputs: Outputs, rows: Rows) -> Evidence:
-        own, before, after = true[rows], classes(at(reference, rows)), classes(at(outputs, rows))
-
-        def value(found: Array, chosen: Rows) -> float:
-            return scoring.macro_f1(scoring.confusion(own[chosen], found[chosen], truth.width))
-
-        counts = np.unique(own, return_counts=True)[1]
-        return _resampled(value, before, after, len(rows), scoring.pairs_needed(counts))
-
-    return Metric("macro F1", "classification", right.score, weigh, true)
-
-
-def _auc(truth: Truth) -> Metric:
-    return _area_metric("AUC", truth, truth.classes(), truth.columns)
-
-
-def _auc_of_reconstruction(truth: Truth) -> Metric:
-    inputs, true = truth.own_inputs("auc-reconstruction"), truth.numbers
-    if true is None or not np.isin(true, (0, 1)).all():
-        raise BadInput(
-            "auc-reconstruction needs labels y: 0 for an ordinary sample, 1 for an anomaly",
-            "Save them as whole numbers; or ask for rmse-reconstruction, which needs none.",
-        )
-    return _area_metric(
-        "AUC of the reconstruction error",
-        truth,
-        true,
-        lambda outputs: scoring.squared_errors(next(iter(outputs.values())), inputs)[:, None],
-    )
-
-
-def _area_metric(name: str, truth: Truth, true: Array, columns: Callable[[Outputs], Array]) -> Metric:
-    """Of two classes the one of class 1; of more, each against the rest, averaged over the classes that occur."""
-    task: Task = "classification" if truth.classifies else "other"
-
-    def areas(outputs: Outputs, rows: Rows) -> dict[int, scoring.Area]:
-        told, own = columns(outputs)[rows], true[rows]
-        occur = np.unique(own)
-        if len(occur) < 2:
-            raise BadInput(
-                f"an AUC needs samples of two classes; {len(rows)} of the evaluation data hold only class {occur[0]}",
-                "Give more samples of the other.",
-            )
-        if told.shape[1] <= 2:
-            return {1: scoring.area(told[:, -1] - told[:, 0] * (told.shape[1] - 1), own == 1)}
-        return {int(each): scoring.area(told[:, each], own == each) for each in occur}
-
-    def score(_: Outputs, outputs: Outputs, rows: Rows) -> Array:
-        found = areas(outputs, rows)
-        if len(found) == 1:
-            return found[1].placements
-        place = np.searchsorted([*found], true[rows])
-        return np.stack([each.placements for each in found.values()])[place, np.arange(len(rows))]
-
-    def weigh(reference: Outputs, outputs: Outputs, rows: Rows) -> Evidence:
-        own = true[rows]
-        before, after = areas(reference, rows), areas(outputs, rows)
-        parts = np.mean([before[each].parts(own == each) - after[each].parts(own == each) for each in before], axis=0)
-        smaller = np.array([min((own == each).sum(), (own != each).sum()) for each in before])
-        equal = np.mean([before[each].placements == after[each].placements for each in before]) > 0.5
-        source, variant = (float(np.mean([each.value for each in found.values()])) for found in (before, after))
-        return from_parts(source, variant, parts, scoring.pairs_needed(smaller), bool(equal))
-
-    return Metric(name, task, score, weigh, true)
-
-
-def _determination(truth: Truth) -> Metric:
-    return mean_metric("R2", "regression", _kept(truth.values("r2"), "r2"), elementwise=True)
-
-
-def _rmse(truth: Truth) -> Metric:
-    return _error_metric("RMSE", truth.values("rmse"))
-
-
-def _rmse_of_reconstruction(truth: Truth) -> Metric:
-    return _error_metric("RMSE of the reconstruction", truth.own_inputs("rmse-reconstruction"))
-
-
-def _error_metric(name: str, true: Array) -> Metric:
-    def weigh(reference: Outputs, outputs: Outputs, rows: Rows) -> Evidence:
-        before, after = (
-            scoring.squared_errors(next(iter(each.values()))[rows], true[rows]) for each in (reference, outputs)
-        )
-
-        def value(errors: Array, chosen: Rows) -> float:
-            return float(np.sqrt(errors[chosen].mean()))
-
-        def rise(chosen: Rows) -> float:
-            return value(after, chosen) / max(value(before, chosen), np.finfo(np.float64).tiny) - 1
-
-        whole = np.arange(len(rows))
-        return Resampled(value(before, whole), value(after, whole), rise(whole), len(rows), rise)
-
-    return Metric(name, "regression", _kept(true, name), weigh, error=True)
-
-
-def _kept(true: Array, name: str) -> Callable[[Outputs, Outputs, Rows], Array]:
-    """1 less a sample's mean squared error over the variance of the true values."""
-    variance = scoring.variance(true)
-    if variance == 0:
-        raise BadInput(f"{name}: the true values are the same in every sample", "Give samples that differ.")
-    return lambda _, outputs, rows: (
-        1 - scoring.squared_errors(next(iter(outputs.values()))[rows], true[rows]) / variance
-    )
+        return accuracy(truth)
+    return _agreement(truth) if truth.labels is None else determination(truth)
 
 
 def _precision(truth: Truth) -> Metric:
@@ -298,7 +156,7 @@ def _precision(truth: Truth) -> Metric:
         def value(pictures: list[Found], chosen: Rows) -> float:
             return detection.mean_average_precision([pictures[place] for place in chosen])
 
-        return _resampled(value, found(reference, rows), found(outputs, rows), len(rows), len(rows))
+        return resampled(value, found(reference, rows), found(outputs, rows), len(rows), len(rows))
 
     return Metric("mean average precision at IoU 0.5", "other", score, weigh)
 
@@ -323,33 +181,25 @@ def _own(truth: Truth, function: OwnMetric, name: str) -> Metric:
 
     if called(truth.reference, np.arange(len(truth.first))).ndim == 1:
         return mean_metric(shown, task, lambda _, outputs, rows: called(outputs, rows), truth.numbers)
-    sampled = _accuracy(truth) if truth.classifies and truth.numbers is not None else _agreement(truth)
+    sampled = accuracy(truth) if truth.classifies and truth.numbers is not None else _agreement(truth)
 
     def weigh(reference: Outputs, outputs: Outputs, rows: Rows) -> Evidence:
         def value(found: Outputs, chosen: Rows) -> float:
             return float(called(found, rows[chosen]))
 
-        return _resampled(value, reference, outputs, len(rows), len(rows))
+        return resampled(value, reference, outputs, len(rows), len(rows))
 
     return Metric(shown, task, sampled.score, weigh, truth.numbers)
 
 
 METRICS: Final[dict[str, Maker]] = {
-    "accuracy": _accuracy,
-    "f1": _f1,
-    "auc": _auc,
-    "auc-reconstruction": _auc_of_reconstruction,
-    "r2": _determination,
-    "rmse": _rmse,
-    "rmse-reconstruction": _rmse_of_reconstruction,
+    "accuracy": accuracy,
+    "f1": f1,
+    "auc": auc,
+    "auc-reconstruction": auc_of_reconstruction,
+    "r2": determination,
+    "rmse": rmse,
+    "rmse-reconstruction": rmse_of_reconstruction,
     "map50": _precision,
     "agreement": _agreement,
 }
-
-
-def _resampled(value: Callable[[T, Rows], float], before: T, after: T, n: int, effective: float) -> Resampled:
-    whole = np.arange(n)
-    source, variant = value(before, whole), value(after, whole)
-    return Resampled(
-        source, variant, source - variant, n, lambda chosen: value(before, chosen) - value(after, chosen), effective
-    )

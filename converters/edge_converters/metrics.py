@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_contracts.features import top_classes
-from edge_converters.paired import Evidence, from_scores
+from edge_converters.paired import Evidence, Resampled, from_scores
 from edge_converters.slices import Memberships, memberships
 
 Array = npt.NDArray[Any]
+T = TypeVar("T")
 Rows = npt.NDArray[np.intp]
 Outputs = Mapping[str, Array]
 """Real-valued outputs by name, [n, ...] each."""
@@ -120,3 +121,12 @@ def in_order(names: Sequence[str], outputs: Outputs) -> dict[str, Array]:
 def at(outputs: Outputs, rows: Rows) -> dict[str, Array]:
     """The answers to the samples of `rows`."""
     return {name: values[rows] for name, values in outputs.items()}
+
+
+def resampled(value: Callable[[T, Rows], float], before: T, after: T, n: int, effective: float) -> Resampled:
+    """Evidence of a value of all chosen samples together, told by `value`, where `effective` of `n` count."""
+    whole = np.arange(n)
+    source, variant = value(before, whole), value(after, whole)
+    return Resampled(
+        source, variant, source - variant, n, lambda chosen: value(before, chosen) - value(after, chosen), effective
+    )
