@@ -88,7 +88,7 @@ def _price(gain: Gain) -> str:
     taken = " and ".join(f"{share:.1%} of the {what}" for share, what in gone if share > 0) or "nothing"
     beside = "a check failed" if gain.whole_drop is None else f"{gain.whole_drop * 100:+.2f}"
     return (
-        f"{' + '.join(gain.passes)} took away {taken}; drop in ranking {gain.drop * 100:+.2f} points, of the same "
+        f"taken away by {' + '.join(gain.passes)}: {taken}; drop in ranking {gain.drop * 100:+.2f} points, of the same "
         f"recipe without it {beside}"
     )
 

@@ -19,7 +19,7 @@ def test_what_went_and_what_it_cost_is_said_first():
     first, *_ = sentences(PASSED, 0.01)
 
     assert first == (
-        "prune-channels (share 0.2) took away 21.0% of the multiplications and 18.0% of the weights; drop in ranking "
+        "taken away by prune-channels (share 0.2): 21.0% of the multiplications and 18.0% of the weights; drop in ranking "
         "+0.40 points, of the same recipe without it -0.10"
     )
 
@@ -63,5 +63,5 @@ def test_zeros_that_save_no_multiplication_are_weights_alone():
 
     said, _ = sentences(gain, 0.01)
 
-    assert "took away 50.0% of the weights; drop" in said
+    assert "(sparsity 0.5, pattern 2:4): 50.0% of the weights; drop" in said
     assert said.endswith("of the same recipe without it a check failed")

@@ -20,7 +20,6 @@ from edge_converters.record import Record
 from edge_converters.reports import Conversion, ProfileReport
 from edge_converters.robustness.findings import MARGIN, QUANTILES
 from edge_converters.timings import describe as describe_comparison
-from edge_converters.training import describe as describe_lesson
 
 PAGE_FILE: Final = "report.html"
 FOLDER: Final = Path(__file__).parent / "templates"
@@ -122,6 +121,5 @@ _environment.filters.update(
     comparison=describe_comparison,
     gain=gain_sentences,
     memory=describe_memory,
-    lesson=describe_lesson,
 )
 _environment.globals.update(MARGIN=MARGIN, QUANTILES=QUANTILES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from edge_converters.reports import Candidate, Conversion, ProfileReport
 from edge_converters.robustness.findings import Robustness
 from edge_converters.search.findings import Costs, Found, Trial
 from edge_converters.timings import Latency
+from edge_converters.training import Lesson
 from edge_profiles.schemes import Scheme
 from tests.support.pages import Page
 
@@ -116,6 +118,29 @@ def test_a_search_shows_its_front_and_what_was_taken():
     assert page.row("int8 (taken)") == ["int8 (taken)", "+0.50", "1", "1.0 KiB"]
     assert f"9 proposed by tpe, 4 different recipes tried; study {EVIL}." in page.words
     assert page.faults == page.open == []
+
+
+def test_training_is_told_step_by_step():
+    lessons = (
+        Lesson("distil=0.5", {}, EVIL, 135, 0.98, 0.1, 0.96, 20, 15, 1000, 0),
+        Lesson("prune=0.8", {}, EVIL, 135, 0.96, 0.7, 0.95, 20, 0, 1000, 800),
+    )
+    page = Page()
+    page.feed(render(replace(conversion(JUDGED), lessons=lessons)).decode())
+
+    assert page.row("distil=0.5")[2:] == ["98.00%", "10.00%", "96.00%", "135", "15 of 20", "1,000", "0.0%"]
+    assert page.row("prune=0.8")[2:] == ["96.00%", "70.00%", "95.00%", "135", "0 of 20", "1,000", "80.0%"]
+    assert page.faults == page.open == []
+
+
+def test_what_weights_taken_away_brought_is_told_in_words():
+    gain = Gain(("prune-channels (share 0.4)",), Taken(0.4, 0.3), None, Verdict.FAIL, 0.03, 0.0, (Lesser(0.2, 0.01),))
+    page = Page()
+    page.feed(render(conversion(JUDGED, gain=gain)).decode())
+
+    assert "Taken away by prune-channels (share 0.4): 40.0% of the multiplications" in page.words
+    assert "no speed-up is to be had at equal guard" in page.words
+    assert "Ask for 0.2" in page.words
 
 
 def test_what_was_measured_and_what_was_estimated_is_told_apart():
