@@ -19,8 +19,8 @@ def test_what_went_and_what_it_cost_is_said_first():
     first, *_ = sentences(PASSED, 0.01)
 
     assert first == (
-        "taken away by prune-channels (share 0.2): 21.0% of the multiplications and 18.0% of the weights; drop in ranking "
-        "+0.40 points, of the same recipe without it -0.10"
+        "taken away by prune-channels (share 0.2): 21.0% of the multiplications and 18.0% of the weights; drop in "
+        "ranking +0.40 points, of the same recipe without it -0.10"
     )
 
 
