@@ -16,6 +16,7 @@ from edge_converters.calls import call
 from edge_converters.lesser_shares import PARTS
 from edge_converters.lint.findings import HINTS
 from edge_converters.lint.operators import REMARKS
+from edge_converters.passes.channel_ranking import BLOCKS
 from edge_converters.passes.table import PASSES
 from edge_converters.recipe_files import as_toml
 from edge_converters.recipes import CALIBRATED, COARSE, MIXABLE, Ranges, Recipe, rungs
@@ -206,8 +207,10 @@ _LESS: Final = (
     "the time beside it, measured in turns. It is called a speed-up at equal guard only if the variant passed and is "
     "faster beyond the A/A spread; else the report says that none is to be had. Where a share of channels did not "
     f"pass, {', '.join(f'{part:g}' for part in PARTS)} of it are tried on the ranking split, and the first that keeps "
-    "the accuracy there is named: channels are ranked once for every share, so that this takes seconds. Zeros one by "
-    "one save no multiplication in the kernels of these engines.\n"
+    "the accuracy there is named: channels are ranked once for every share, so that this takes seconds. Channels go "
+    f"in blocks ({', '.join(f'of {block} from tensors of {least} or more' for least, block in BLOCKS)}), as kernels "
+    "work: odd numbers of them made int8 slower than all channels. Zeros one by one save no multiplication in the "
+    "kernels of these engines.\n"
 )
 _EXAMPLE: Final = Recipe(
     Scheme.INT8, (call("prune", {"sparsity": 0.5}), call("equalise", {})), Ranges.BEST, ("functional_1/conv2d/BiasAdd",)
