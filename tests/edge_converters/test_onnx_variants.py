@@ -9,8 +9,10 @@ import onnx
 import pytest
 
 from edge_converters.backends import onnx_variant
-from edge_converters.making import Material, edit
-from edge_converters.recipes import Call
+from edge_converters.making import Material, edit, layers_of, make_file
+from edge_converters.recipes import Call, Recipe
+from edge_converters.tasks import Task
+from edge_profiles.schemes import Scheme
 from tests.architecture.project import ROOT
 
 MODELS = ROOT / "tests/support/models"
@@ -27,6 +29,24 @@ def test_the_file_of_a_scheme_is_sound(scheme, accelerator, tmp_path):
     onnx_variant.make(str(MODELS / "digits-fp32.onnx"), scheme, calibration, output, accelerator)
 
     onnx.checker.check_model(onnx.load(output), full_check=True)
+
+
+def test_one_layer_stays_float_in_a_graph_whose_nodes_have_no_names(worker, tmp_path):
+    model = onnx.load(MODELS / "digits-fp32.onnx")
+    for node in model.graph.node:
+        node.ClearField("name")
+    onnx.save(model, tmp_path / "unnamed.onnx")
+    with np.load(MODELS / "samples.npz") as arrays:
+        np.save(tmp_path / "calibration.npy", arrays["x"].astype(np.float32)[:16])
+    canonical, material = tmp_path / "canonical.onnx", Material(tmp_path / "calibration.npy", 0)
+    worker.call(Task.PREPARE_ONNX, source=str(tmp_path / "unnamed.onnx"), canonical=str(canonical))
+    first, *others = layers_of(canonical, "onnx", worker)
+
+    made = make_file(canonical, "onnx", Recipe(Scheme.QDQ_U8S8, keep=(first.name,)), "cpu", material, worker)
+
+    stored = worker.call(Task.INSPECT_ONNX, model=str(made.path))["weights"]
+    assert stored["FP32"] == [first.weights]
+    assert stored["INT8"] == sorted((each.weights for each in others), reverse=True)
 
 
 def test_a_recipe_may_have_many_passes(worker, tmp_path):

@@ -13,6 +13,7 @@ from onnx import helper
 
 from edge_converters.backends.onnx_editing import added, edited
 from edge_converters.backends.onnx_layers import read_shapes, read_sources
+from edge_converters.backends.onnx_names import name_nodes
 from edge_converters.channel_axes import find_channel_axes
 from edge_converters.networks import Network, Run
 
@@ -58,6 +59,7 @@ def _written(model: onnx.ModelProto, network: Network) -> onnx.ModelProto:
     for old, new in ((graph.node, nodes), (graph.initializer, [*kept, *fresh]), (graph.value_info, [])):
         del old[:]
         old.extend(new)
+    name_nodes(graph)
     return onnx.shape_inference.infer_shapes(result)
 
 

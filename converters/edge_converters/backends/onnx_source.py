@@ -1,7 +1,7 @@
 """ONNX sources: what they take and give, and their canonical graph.
 
 Canonical: batch 1, opset 13 or newer, constants folded, batch normalisation folded into convolutions, weights that
-are no longer inputs, shapes inferred.
+are no longer inputs, shapes inferred, nodes with names of their own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import onnxruntime as ort
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import version_converter
 
+from edge_converters.backends.onnx_names import name_nodes
 from edge_converters.errors import BadInput, NotConvertible
 
 OPSET = 17
@@ -41,6 +42,7 @@ def prepare(source: str, canonical: str) -> dict[str, Any]:
     onnx.shape_inference.infer_shapes_path(canonical, canonical)
     folded = onnx.load(canonical)
     _drop_unused_domains(folded)
+    name_nodes(folded.graph)
     onnx.save(folded, canonical)
     return {"operators": sorted({node.op_type for node in folded.graph.node})}
 
