@@ -53,6 +53,9 @@ layers = [keras.layers.Dense(16, activation="swish"), keras.layers.LayerNormaliz
 keras.Sequential([keras.Input((6,)), *layers]).save(pathlib.Path(sys.argv[2]) / "modern.keras")
 layers = [keras.layers.Bidirectional(keras.layers.GRU(4)), keras.layers.Dense(3)]
 keras.Sequential([keras.Input((9, 3)), *layers]).save(pathlib.Path(sys.argv[2]) / "repeated.keras")
+import tf_keras
+layers = [tf_keras.layers.Dense(8, activation="relu", input_shape=(6,)), tf_keras.layers.Dense(3)]
+tf_keras.Sequential(layers).save(pathlib.Path(sys.argv[2]) / "older.keras")
 """
 OWN = {"my-pi": ("rpi4-litert", "dynamic"), "my-pc": ("x86-64-vnni", "fp16")}
 """Profiles that a user wrote: a shipped one with another scheme."""
@@ -148,7 +151,7 @@ def keyword_onnx_conversion(
 
 @pytest.fixture(scope="session")
 def made_by_tensorflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The two photographs that come with scikit-learn as .npy [height, width, 3], and nets by Keras 3."""
+    """The two photographs that come with scikit-learn as .npy [height, width, 3], and nets by Keras 3 and 2."""
     photographs = Path(sklearn.datasets.__file__).parent / "images"
     folder = tmp_path_factory.mktemp("made")
     subprocess.run([sys.executable, "-c", MAKE, str(photographs), str(folder)], check=True, capture_output=True)

@@ -17,6 +17,7 @@ from edge_converters.making import make_file
 from edge_converters.parity import check_parity
 from edge_converters.recipes import Recipe
 from edge_converters.sources import recognise
+from edge_converters.tasks import Task
 from edge_profiles.schemes import Scheme
 from tests.architecture.project import ROOT
 
@@ -146,6 +147,14 @@ def test_an_operator_without_a_way_to_tflite_is_named(worker, tmp_path):
         prepare(recognise(tmp_path / "norms.onnx"), data, ("tflite",), tmp_path, worker, seed=0)
 
     assert "Replace it" in refusal.value.hint
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_file_of_keras_2_in_the_newer_form_is_read_by_the_older_keras(made_by_tensorflow, worker):
+    found = worker.call(Task.DESCRIBE_TENSORFLOW, source=str(made_by_tensorflow / "older.keras"), kind="keras")
+
+    assert found["shape"] == [None, 6]
 
 
 @pytest.mark.slow

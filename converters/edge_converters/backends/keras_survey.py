@@ -20,7 +20,7 @@ from edge_converters.errors import BadInput, NotConvertible
 from edge_converters.lint.facts import Facts, Node, Trouble, Weight, to_json
 from edge_converters.lint.findings import EXPORT_AGAIN, HINTS, Code
 
-CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
 LARGEST_CONFIG: Final = 64 * 1024**2
 FRAMEWORK: Final = ("keras", "tf_keras", "tensorflow.keras", "tensorflow.python.keras", "builtins")
 """Where a layer's class may come from."""
@@ -77,6 +77,17 @@ def refuse_code(source: str) -> None:
     if named or told:
         sentence = told[0] if told else f"{named[0]} carries code of its own"
         raise NotConvertible(f"{Path(source).name}: {sentence}", HINTS[Code.RUNS_CODE])
+
+
+def may_be_of_keras_2(source: str) -> bool:
+    """Whether the older Keras may have written the file: a .keras file says so, of others it is not known."""
+    if not source.endswith(".keras"):
+        return True
+    try:
+        with zipfile.ZipFile(source) as archive:
+            return str(json.loads(archive.read(METADATA))["keras_version"]).startswith("2.")
+    except (KeyError, ValueError, TypeError):
+        return False
 
 
 RECURRENT: Final = frozenset({"LSTM", "GRU", "SimpleRNN", "RNN", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"})

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -139,7 +138,7 @@ def _load_keras(source: str) -> Any:
     try:
         return keras.models.load_model(source, compile=False)
     except Exception as error:  # Keras raises anything on a file it does not understand
-        if Path(source).suffix != ".h5":
+        if not keras_survey.may_be_of_keras_2(source):
             raise _unreadable(source, error) from error
     import tf_keras
 
