@@ -5,64 +5,45 @@ Only the initialisers of the main graph are looked at: where exporters put what 
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+
+from edge_converters.protobuf_fields import BYTES, fields
 
 GRAPH, INITIALIZER, EXTERNAL_DATA = 7, 5, 13
 """Fields of ModelProto, GraphProto and TensorProto (onnx.proto)."""
 KEY, VALUE = 1, 2
 """Fields of StringStringEntryProto."""
-_LENGTHS: Final = {1: 8, 5: 4}
-"""Bytes of the wire types of fixed length."""
 
-View = memoryview
+Span = tuple[int, int]
 
 
 def external_files(path: Path) -> tuple[str, ...]:
     """Their names, relative to the file's folder, in order; none of a file that is damaged."""
+    if not path.stat().st_size:
+        return ()
     try:
-        return tuple(sorted(set(_locations(memoryview(path.read_bytes())))))
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return tuple(sorted(set(_locations(content))))
     except (IndexError, ValueError):
         return ()
 
 
-def _locations(model: View) -> Iterator[str]:
-    for graph in _parts(model, GRAPH):
-        for tensor in _parts(graph, INITIALIZER):
-            for entry in _parts(tensor, EXTERNAL_DATA):
-                key = next(_parts(entry, KEY), View(b""))
-                if bytes(key) == b"location":
-                    yield bytes(next(_parts(entry, VALUE), View(b""))).decode(errors="replace")
+def _locations(content: mmap.mmap) -> Iterator[str]:
+    for graph in _parts(content, (0, len(content)), GRAPH):
+        for tensor in _parts(content, graph, INITIALIZER):
+            for entry in _parts(content, tensor, EXTERNAL_DATA):
+                if _text(content, entry, KEY) == b"location":
+                    yield _text(content, entry, VALUE).decode(errors="replace")
 
 
-def _parts(message: View, wanted: int) -> Iterator[View]:
+def _text(content: mmap.mmap, message: Span, wanted: int) -> bytes:
+    return next((content[start:end] for start, end in _parts(content, message, wanted)), b"")
+
+
+def _parts(content: mmap.mmap, message: Span, wanted: int) -> Iterator[Span]:
     """The fields of this number that hold bytes."""
-    place = 0
-    while place < len(message):
-        tag, place = _number(message, place)
-        field, kind = tag >> 3, tag & 7
-        if kind == 2:
-            length, place = _number(message, place)
-            if field == wanted:
-                yield message[place : place + length]
-            place += length
-        elif kind == 0:
-            _, place = _number(message, place)
-        elif kind in _LENGTHS:
-            place += _LENGTHS[kind]
-        else:
-            raise ValueError(f"wire type {kind}")
-
-
-def _number(message: View, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[place]
-        place += 1
-        value |= (byte & 0x7F) << shift
-        if not byte & 0x80:
-            return value, place
-        shift += 7
-        if shift > 63:
-            raise ValueError("a number of more than ten bytes")
+    for field in fields(content, *message):
+        if field.number == wanted and field.kind == BYTES:
+            yield field.value, field.end

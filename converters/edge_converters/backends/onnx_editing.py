@@ -34,7 +34,7 @@ def edited(
         nodes[-1].output[index] = name
     for role, value in layer.constants.items():
         before = source.layer.constants.get(role)
-        if before is not None and before.shape == value.shape and np.array_equal(before, value):
+        if before is value or (before is not None and before.shape == value.shape and np.array_equal(before, value)):
             continue
         nodes, weight = _placed(nodes, source.places.get(role), role, value, layer, constants)
         weights.append(weight)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import onnx
 from onnx import numpy_helper
+
+from edge_converters.backends import onnx_files
 
 TYPES = {1: "FP32", 10: "FP16", 2: "UINT8", 3: "INT8", 4: "UINT16", 5: "INT16", 6: "INT32", 7: "INT64", 9: "BOOL"}
 BORDERS = {"QuantizeLinear", "DequantizeLinear"}
@@ -22,7 +25,7 @@ def inspect(model: str) -> dict[str, Any]:
     largest first; `zeros` how many of them are zero; `activations` the types of stored values that operators with
     weights read; `nodes` the number of operators without Q/DQ.
     """
-    graph = onnx.load(model).graph
+    graph, folder = onnx_files.read(model).graph, Path(model).parent
     constants = {weight.name: weight for weight in graph.initializer}
     written = {name: node for node in graph.node for name in node.output}
     work = [node for node in graph.node if node.op_type not in BORDERS]
@@ -36,7 +39,7 @@ def inspect(model: str) -> dict[str, Any]:
         "float_operators": sorted({node.op_type for node in weighted if not _from_stored(node, written)}),
         "per_axis": _share([_has_axis(node, written, constants) for node in channels]),
         "weights": _by_type(weights),
-        "zeros": sum(int((numpy_helper.to_array(weight) == 0).sum()) for weight in weights),
+        "zeros": sum(int((onnx_files.array(weight, folder) == 0).sum()) for weight in weights),
         "activations": sorted({kind for node in weighted if (kind := _read_in(node, written, constants)) is not None}),
         "nodes": len(work),
     }

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
 
+from edge_converters.backends import onnx_files
 from edge_converters.channel_axes import find_channel_axes, settle
 from edge_converters.networks import Fused, Kind, Layer, Shape, Window
 
@@ -79,9 +81,9 @@ class Source:
     """Of what it gives."""
 
 
-def read_sources(model: onnx.ModelProto) -> list[Source]:
-    """The layers of a graph, in its order."""
-    constants = {weight.name: numpy_helper.to_array(weight) for weight in model.graph.initializer}
+def read_sources(model: onnx.ModelProto, folder: Path) -> list[Source]:
+    """The layers of a graph, in its order; `folder` is where weights lie that are not in it."""
+    constants = {weight.name: onnx_files.array(weight, folder) for weight in model.graph.initializer}
     shapes = read_shapes(model)
     found: list[Source] = []
     for node in model.graph.node:

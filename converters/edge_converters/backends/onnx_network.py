@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,8 +14,9 @@ import onnx
 import onnxruntime as ort
 from onnx import helper
 
+from edge_converters.backends import onnx_files
 from edge_converters.backends.onnx_editing import added, edited
-from edge_converters.backends.onnx_layers import read_shapes, read_sources
+from edge_converters.backends.onnx_layers import Source, read_shapes, read_sources
 from edge_converters.backends.onnx_names import name_nodes
 from edge_converters.channel_axes import find_channel_axes
 from edge_converters.networks import Network, Run
@@ -20,10 +24,32 @@ from edge_converters.networks import Network, Run
 Array = npt.NDArray[Any]
 
 
-def read(content: bytes) -> Network:
+@dataclass(frozen=True)
+class Graph:
+    """A canonical graph, its large weights left in a file of `folder`. Nothing in it is changed."""
+
+    model: onnx.ModelProto
+    folder: Path = Path()
+
+    @cached_property
+    def sources(self) -> list[Source]:
+        """Its layers, in its order."""
+        return read_sources(self.model, self.folder)
+
+
+Content = bytes | Graph
+
+
+def load(path: str) -> Graph:
+    """The graph of a file, which must stay as it is meanwhile."""
+    return Graph(onnx_files.read(path), Path(path).parent)
+
+
+def read(content: Content) -> Network:
     """The network of a canonical graph."""
-    model = onnx.ModelProto.FromString(content)
-    layers, known = tuple(source.layer for source in read_sources(model)), read_shapes(model)
+    graph = _graph(content)
+    model = graph.model
+    layers, known = tuple(source.layer for source in graph.sources), read_shapes(model)
     names = {name for layer in layers for name in (*layer.inputs, *layer.outputs)}
     kept = {name: shape for name, shape in known.items() if name in names}
     return Network(
@@ -35,14 +61,20 @@ def read(content: bytes) -> Network:
     )
 
 
-def write(content: bytes, network: Network) -> bytes:
+def write(content: Content, network: Network) -> bytes:
     """The graph with the network's edits: constants, removed and new layers, shapes. Nodes and names stay otherwise."""
-    written: bytes = _written(onnx.ModelProto.FromString(content), network).SerializeToString()
+    graph = _graph(content)
+    written: bytes = onnx_files.whole(_written(graph, network), graph.folder).SerializeToString()
     return written
 
 
-def _written(model: onnx.ModelProto, network: Network) -> onnx.ModelProto:
-    known = {source.layer.name: source for source in read_sources(model)}
+def _graph(content: Content) -> Graph:
+    return content if isinstance(content, Graph) else Graph(onnx.ModelProto.FromString(content))
+
+
+def _written(content: Graph, network: Network) -> onnx.ModelProto:
+    model = content.model
+    known = {source.layer.name: source for source in content.sources}
     constants = {weight.name: weight for weight in model.graph.initializer}
     nodes: list[onnx.NodeProto] = []
     fresh: list[onnx.TensorProto] = []
@@ -60,20 +92,22 @@ def _written(model: onnx.ModelProto, network: Network) -> onnx.ModelProto:
         del old[:]
         old.extend(new)
     name_nodes(graph)
-    return onnx.shape_inference.infer_shapes(result)
+    onnx_files.infer_shapes(result)
+    return result
 
 
-def runner(content: bytes) -> Run:
+def runner(content: Content) -> Run:
     """Runs edits of a graph in ONNX Runtime."""
+    graph = _graph(content)
 
     def run(network: Network, names: Sequence[str], samples: Array) -> dict[str, Array]:
-        probed = _written(onnx.ModelProto.FromString(content), network)  # not kept: it is a copy of all weights
+        probed = _written(graph, network)
         ends = {end.name for end in probed.graph.output}
         extra = [name for name in names if name not in ends and name not in network.inputs]
         probed.graph.output.extend(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in extra)
         options = ort.SessionOptions()
         options.log_severity_level = 3
-        session = ort.InferenceSession(probed.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session = onnx_files.open_session(probed, graph.folder, options)
         (entry,) = (each.name for each in session.get_inputs())
         asked = [name for name in names if name != entry]
         rows = [session.run(asked, {entry: sample[None]}) for sample in samples] if asked else []

@@ -14,8 +14,10 @@ import onnxruntime as ort
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import version_converter
 
+from edge_converters.backends import onnx_files
 from edge_converters.backends.onnx_names import name_nodes
 from edge_converters.errors import BadInput, NotConvertible
+from edge_converters.processes import map_large_blocks
 
 OPSET = 17
 """Per-channel quantisation needs 13; older sources are brought to this one."""
@@ -31,19 +33,17 @@ def describe(source: str, kind: str) -> dict[str, Any]:
 
 def prepare(source: str, canonical: str) -> dict[str, Any]:
     """Write the canonical graph; returns its operators."""
+    map_large_blocks()
     model = _load(source)
     take_one_sample(model)
     if opset_of(model) < OPSET:
         model = upgraded(model)
-    unfolded = Path(canonical).with_suffix(".unfolded.onnx")
-    onnx.save(model, unfolded)
-    del model  # one copy of the weights less while ONNX Runtime holds its own
-    _fold(unfolded, canonical)
-    onnx.shape_inference.infer_shapes_path(canonical, canonical)
-    folded = onnx.load(canonical)
+    folder = Path(source).parent
+    folded = _folded(model, folder, canonical)
+    onnx_files.infer_shapes(folded)
     _drop_unused_domains(folded)
     name_nodes(folded.graph)
-    onnx.save(folded, canonical)
+    onnx_files.save(folded, folder, canonical)
     return {"operators": sorted({node.op_type for node in folded.graph.node})}
 
 
@@ -61,8 +61,8 @@ def take_one_sample(model: onnx.ModelProto) -> None:
 
 def _load(source: str) -> onnx.ModelProto:
     try:
-        model = onnx.load(source)
-        onnx.checker.check_model(model)
+        model = onnx_files.read(source)
+        onnx.checker.check_model(onnx_files.without_weights(model))
     except (onnx.checker.ValidationError, OSError, ValueError, DecodeError) as error:
         words = " ".join(str(error).split())[:200]
         raise BadInput(
@@ -126,7 +126,7 @@ def upgraded(model: onnx.ModelProto) -> onnx.ModelProto:
         NotConvertible: an operator of it has no way there.
     """
     try:
-        return version_converter.convert_version(model, OPSET)
+        converted = version_converter.convert_version(onnx_files.without_weights(model), OPSET)
     except (RuntimeError, version_converter.ConvertError, onnx.shape_inference.InferenceError) as error:
         words = " ".join(str(error).split())[:200]
         suspects = ", ".join(_suspects(model))
@@ -134,6 +134,7 @@ def upgraded(model: onnx.ModelProto) -> onnx.ModelProto:
             f"opset {opset_of(model)} cannot be brought to {OPSET} because of {suspects}: {words}",
             f"Export the model with opset {OPSET}.",
         ) from error
+    return onnx_files.with_weights_of(model, converted)
 
 
 def _suspects(model: onnx.ModelProto) -> list[str]:
@@ -144,13 +145,14 @@ def _suspects(model: onnx.ModelProto) -> list[str]:
     return gone or [name for name in names if there[name].since_version > opset_of(model)] or names
 
 
-def _fold(unfolded: Path, canonical: str) -> None:
+def _folded(model: onnx.ModelProto, folder: Path, canonical: str) -> onnx.ModelProto:
+    """By ONNX Runtime, which writes the file `canonical`; weights that it did not change are where they were."""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = canonical
     options.log_severity_level = 3
-    ort.InferenceSession(unfolded, options, providers=["CPUExecutionProvider"])
-    unfolded.unlink()
+    onnx_files.open_session(model, folder, options)
+    return onnx.load(canonical, load_external_data=False)
 
 
 def _drop_unused_domains(model: onnx.ModelProto) -> None:

@@ -7,7 +7,8 @@ refused here.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import helper, numpy_helper
-from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_model, uses_external_data
+from onnx import helper
+from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
+from edge_converters.backends import onnx_files
 from edge_converters.backends.onnx_kernels import has_kernel, is_known
 from edge_converters.backends.onnx_source import OPSET, opset_of, take_one_sample, upgraded
 from edge_converters.errors import BadInput, NotConvertible
@@ -25,6 +27,8 @@ from edge_converters.lint.facts import Facts, Node, Quantiser, Trouble, Weight, 
 from edge_converters.lint.findings import EXPORT_AGAIN, Code
 from edge_converters.lint.operators import COMPUTING
 
+Fetch = Callable[[onnx.TensorProto], onnx_files.Array]
+"""The values of a weight, which may have been left in its file."""
 SCALES = {"QuantizeLinear": (1, 2), "DequantizeLinear": (1, 2), "QLinearConv": (1, 2), "QLinearMatMul": (1, 2)}
 """Operators of quantised graphs, and which inputs are the first scale and zero point."""
 QUANTISED = {*SCALES, "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger", "QGemm", "QLinearAdd"}
@@ -40,25 +44,22 @@ def survey(source: str) -> dict[str, Any]:
     Raises:
         BadInput: it is no ONNX model.
     """
-    model = _parsed(source)
+    model, fetch = _parsed(source), partial(onnx_files.array, folder=Path(source).parent)
     troubles = list(_structure(model)) or list(_externals(model, Path(source)))
     if not troubles:
-        load_external_data_for_model(model, str(Path(source).parent))
-        troubles = list(_stored(model)) or [*_parameters(model), *_modes(model)]
+        troubles = list(_stored(model, fetch)) or [*_parameters(model, fetch), *_modes(model, fetch)]
     readable = not troubles or troubles[0].code not in {Code.EXTERNAL_DATA, Code.WEIGHT_SHAPE, Code.DUPLICATE_NAME}
     nodes, unused = tuple(_nodes(model)), tuple(_unused(model))
-    weights = tuple(_weights(model)) if readable else ()
-    quantisers = tuple(_quantisers(model)) if readable else ()
+    weights = tuple(_weights(model, fetch)) if readable else ()
+    quantisers = tuple(_quantisers(model, fetch)) if readable else ()
     if not troubles and all(node.known and node.kernel for node in nodes):
-        troubles = list(_standard(model)) or [*_ends(model), *_upgrade(model)]
-        del model  # its weights once less while ONNX Runtime holds its own
-        troubles = troubles or list(_engine(source))
+        troubles = list(_standard(model)) or [*_ends(model), *_upgrade(model)] or list(_engine(source))
     return to_json(Facts("onnx", nodes, weights, quantisers, tuple(troubles), unused))
 
 
 def _parsed(source: str) -> onnx.ModelProto:
     try:
-        model = onnx.load(source, load_external_data=False)
+        model = onnx_files.read(source)
     except (OSError, ValueError, DecodeError) as error:
         words = " ".join(str(error).split())[:200]
         raise BadInput(f"{source} is not a readable ONNX model: {words}", EXPORT_AGAIN) from error
@@ -173,23 +174,23 @@ def _wanted(weight: onnx.TensorProto) -> int:
     return count * int(size)
 
 
-def _stored(model: onnx.ModelProto) -> Iterator[Trouble]:
+def _stored(model: onnx.ModelProto, fetch: Fetch) -> Iterator[Trouble]:
     for weight in _tensors(model):
         try:
-            numpy_helper.to_array(weight)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            fetch(weight)
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, OSError) as error:
             words = " ".join(str(error).split())[:120]
             shape = list(weight.dims)
             yield Trouble(Code.WEIGHT_SHAPE, f"the weight {weight.name!r} does not fill its shape {shape}: {words}")
 
 
-def _parameters(model: onnx.ModelProto) -> Iterator[Trouble]:
+def _parameters(model: onnx.ModelProto, fetch: Fetch) -> Iterator[Trouble]:
     constants = {weight.name: weight for weight in model.graph.initializer}
     for node, _ in _walk(model.graph.node):
         given = {each.name: each for each in node.attribute}
         if node.op_type == "BatchNormalization" and len(node.input) == 5 and node.input[4] in constants:
             epsilon = given["epsilon"].f if "epsilon" in given else 1e-5
-            least = float(numpy_helper.to_array(constants[node.input[4]]).min(initial=np.inf))
+            least = float(fetch(constants[node.input[4]]).min(initial=np.inf))
             if least + epsilon <= 0:
                 yield Trouble(Code.BAD_PARAMETER, f"{_title(node)}: the variance {node.input[4]!r} holds {least:g}")
         for name, value in given.items():
@@ -200,13 +201,13 @@ def _parameters(model: onnx.ModelProto) -> Iterator[Trouble]:
                 yield Trouble(Code.BAD_PARAMETER, f"{_title(node)}: {name} is {list(value.ints)}")
 
 
-def _modes(model: onnx.ModelProto) -> Iterator[Trouble]:
+def _modes(model: onnx.ModelProto, fetch: Fetch) -> Iterator[Trouble]:
     constants = _constants(model)
     for node, _ in _walk(model.graph.node):
         training = any(each.name == "training_mode" and each.i for each in node.attribute)
         if node.op_type == "Dropout" and len(node.input) > 2 and node.input[2]:
             flag = constants.get(node.input[2])
-            training = flag is None or bool(np.any(numpy_helper.to_array(flag)))
+            training = flag is None or bool(np.any(fetch(flag)))
         if training:
             yield Trouble(Code.TRAINING_MODE, f"{_title(node)} is in training mode")
 
@@ -214,8 +215,9 @@ def _modes(model: onnx.ModelProto) -> Iterator[Trouble]:
 def _standard(model: onnx.ModelProto) -> Iterator[Trouble]:
     """What ONNX's own checker and shape inference say."""
     try:
-        onnx.checker.check_model(model)
-        onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+        bare = onnx_files.without_weights(model)
+        onnx.checker.check_model(bare)
+        onnx.shape_inference.infer_shapes(bare, check_type=True, strict_mode=True, data_prop=True)
     except onnx.checker.ValidationError as error:
         yield Trouble(Code.INVALID, _words(error))
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError) as error:
@@ -251,7 +253,7 @@ def _engine(source: str) -> Iterator[Trouble]:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     try:
-        ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        onnx_files.open_session(onnx_files.read(source), Path(source).parent, options)
     except Exception as error:  # noqa: BLE001 - its classes are made at run time and have no common base
         code = Code.NO_KERNEL if "NOT_IMPLEMENTED" in str(error) else Code.INVALID
         yield Trouble(code, f"ONNX Runtime refuses the model: {_words(error)}")
@@ -326,10 +328,10 @@ def _constants(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
     return found
 
 
-def _weights(model: onnx.ModelProto) -> Iterator[Weight]:
+def _weights(model: onnx.ModelProto, fetch: Fetch) -> Iterator[Weight]:
     readers = {name: node for node, _ in _walk(model.graph.node) for name in node.input}
     for name, stored in _constants(model).items():
-        values = numpy_helper.to_array(stored)
+        values = fetch(stored)
         if values.dtype.kind != "f":
             continue
         reader = readers.get(name)
@@ -346,14 +348,14 @@ def _weights(model: onnx.ModelProto) -> Iterator[Weight]:
         )
 
 
-def _quantisers(model: onnx.ModelProto) -> Iterator[Quantiser]:
+def _quantisers(model: onnx.ModelProto, fetch: Fetch) -> Iterator[Quantiser]:
     constants = _constants(model)
     for node, _ in _walk(model.graph.node):
         if node.op_type not in QUANTISED:
             continue
         names = [node.input[place] if place < len(node.input) else "" for place in SCALES.get(node.op_type, ())]
         stored = [constants.get(name) for name in (names or ("", ""))]
-        scales, zeros = (np.zeros(0) if each is None else numpy_helper.to_array(each).ravel() for each in stored)
+        scales, zeros = (np.zeros(0) if each is None else fetch(each).ravel() for each in stored)
         limits = np.iinfo(zeros.dtype if zeros.dtype.kind in "iu" else np.int64)
         yield Quantiser(
             _title(node),

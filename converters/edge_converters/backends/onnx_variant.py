@@ -11,14 +11,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType
 from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config
 from onnxruntime.quantization.quantize import StaticQuantConfig
 from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
-from edge_converters.backends import onnx_network
+from edge_converters.backends import onnx_files, onnx_network
 from edge_converters.backends.hexagon_rounding import align
+from edge_converters.backends.onnx_calibration import quantise
 from edge_converters.backends.onnx_compaction import compact
 from edge_converters.errors import NotConvertible
 from edge_converters.networks import Evidence
@@ -86,12 +87,12 @@ def _fp16(canonical: str, output: str, wishes: _Wishes) -> None:
 
 def _qdq(activations: QuantType) -> Callable[[str, str, _Wishes], None]:
     def quantised(canonical: str, output: str, wishes: _Wishes) -> None:
-        model = onnx.load(canonical)
+        model = onnx_files.read(canonical)
         reader = _Samples(model.graph.input[0].name, np.load(wishes.calibration))
         config = _for_qnn(canonical, reader, activations) if wishes.for_qnn else _for_cpu(reader, activations)
         config.nodes_to_exclude = [node.name for node in model.graph.node if set(node.output) & set(wishes.keep)]
         config.extra_options.update(_overrides(model, wishes.ranges))
-        quantize(canonical, output, config)
+        quantise(canonical, output, config)
         model = onnx.load(output)
         if wishes.for_qnn:
             _strip_borders(model)
@@ -115,14 +116,14 @@ def _overrides(model: onnx.ModelProto, ranges: Mapping[str, Sequence[float]]) ->
 def _u16_on_hexagon(canonical: str, output: str, wishes: _Wishes) -> None:
     """Equalised channels and round scales: see `hexagon_rounding` for why."""
     samples = np.load(wishes.calibration)
-    content = Path(canonical).read_bytes()
+    content = onnx_network.load(canonical)
     evidence = Evidence(samples, onnx_network.runner(content))
     level = onnx_network.write(content, equalise(onnx_network.read(content), evidence))
     equalised = Path(output).with_suffix(".equalised.onnx")
     equalised.write_bytes(level)
     floats = onnx.load_from_string(level)
     reader = _Samples(floats.graph.input[0].name, samples)
-    quantize(str(equalised), output, _for_qnn(str(equalised), reader, QuantType.QUInt16))
+    quantise(str(equalised), output, _for_qnn(str(equalised), reader, QuantType.QUInt16))
     model = align(onnx.load(output), floats)
     _strip_borders(model)
     onnx.save(model, output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,11 @@ from edge_converters.passes.table import PASSES
 class _Dialect:
     """How a format's files become networks and back."""
 
-    read: Callable[[bytes], Network]
-    write: Callable[[bytes, Network], bytes]
-    runner: Callable[[bytes], Run]
+    load: Callable[[str], Any]
+    """A file as the others take it."""
+    read: Callable[[Any], Network]
+    write: Callable[[Any, Network], bytes]
+    runner: Callable[[Any], Run]
 
 
 def transform(
@@ -38,7 +41,7 @@ def transform(
         NotConvertible: a pass cannot do what its parameters ask of this model.
     """
     dialect = _DIALECTS[format]()
-    content = Path(model).read_bytes()
+    content = dialect.load(model)
     network = given = dialect.read(content)
     evidence = Evidence(np.load(calibration), dialect.runner(content), seed)
     steps = [_tally("source", network)]
@@ -54,21 +57,25 @@ def transform(
                 f"{_named(call)} is not possible for this model: {error}", "Ask for less of it, or leave it out."
             ) from error
         steps.append(_tally(call["name"], network))
-    Path(output).write_bytes(content if network is given else dialect.write(content, network))
+    if network is given:
+        shutil.copyfile(model, output)
+    else:
+        Path(output).write_bytes(dialect.write(content, network))
     return {"steps": steps}
 
 
 def find_ranges(model: str, format: str, calibration: str, seed: int) -> dict[str, Any]:
     """Ranges of the tensors of a float file, by name: lowest and highest value."""
     dialect = _DIALECTS[format]()
-    content = Path(model).read_bytes()
+    content = dialect.load(model)
     evidence = Evidence(np.load(calibration), dialect.runner(content), seed)
     return {"ranges": {name: list(each) for name, each in choose_ranges(dialect.read(content), evidence).items()}}
 
 
 def list_layers(model: str, format: str) -> dict[str, Any]:
     """The layers with weights of a float file, in order: name, the format's word, elements of the weight."""
-    layers = _DIALECTS[format]().read(Path(model).read_bytes()).weighted_layers
+    dialect = _DIALECTS[format]()
+    layers = dialect.read(dialect.load(model)).weighted_layers
     return {"layers": [{"name": each.name, "operator": each.operator, "weights": each.weight.size} for each in layers]}
 
 
@@ -100,13 +107,13 @@ def _named(call: dict[str, Any]) -> str:
 def _onnx() -> _Dialect:
     from edge_converters.backends import onnx_network
 
-    return _Dialect(onnx_network.read, onnx_network.write, onnx_network.runner)
+    return _Dialect(onnx_network.load, onnx_network.read, onnx_network.write, onnx_network.runner)
 
 
 def _tflite() -> _Dialect:
-    from edge_converters.backends import tflite_network
+    from edge_converters.backends import tflite_files, tflite_network
 
-    return _Dialect(tflite_network.read, tflite_network.write, tflite_network.runner)
+    return _Dialect(tflite_files.read, tflite_network.read, tflite_network.write, tflite_network.runner)
 
 
 _DIALECTS: Final[dict[str, Callable[[], _Dialect]]] = {"onnx": _onnx, "tflite": _tflite}

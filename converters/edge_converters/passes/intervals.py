@@ -27,6 +27,9 @@ MONOTONE: Final[Mapping[str, Callable[[Array], Array]]] = {
 }
 """Functions that never fall, by their names in lower case in any format."""
 
+CHUNK: Final = 1 << 18
+"""Elements of a weight that are looked at together."""
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -88,14 +91,23 @@ def _weighted(layer: Layer, network: Network, entries: list[Bounds]) -> Bounds |
     if not layer.weighted:
         return None
     entry = entries[0].with_zero() if layer.window is not None and layer.window.pads else entries[0]
-    weight = layer.weight.astype(np.float64)
-    weight = weight.reshape(len(weight), weight.shape[1], -1)
-    rows, into = len(weight) // layer.groups, weight.shape[1]
-    first = (np.arange(len(weight)) // rows * into)[:, None] + np.arange(into)
+    rows, into = len(layer.weight) // layer.groups, layer.weight.shape[1]
+    first = (np.arange(len(layer.weight)) // rows * into)[:, None] + np.arange(into)
+    step = max(CHUNK // layer.weight[0].size, 1)
+    parts = [
+        _products(layer.weight[start : start + step], entry, first[start : start + step])
+        for start in range(0, len(layer.weight), step)
+    ]
+    bias = layer.bias.astype(np.float64)
+    return Bounds(bias + np.concatenate([low for low, _ in parts]), bias + np.concatenate([high for _, high in parts]))
+
+
+def _products(rows: Array, entry: Bounds, first: npt.NDArray[np.intp]) -> tuple[Array, Array]:
+    """The least and the most that each of some rows of a weight makes of the channels that it reads."""
+    weight = rows.astype(np.float64).reshape(len(rows), rows.shape[1], -1)
     low, high = entry.low[first][..., None], entry.high[first][..., None]
     ends = np.where(weight == 0, 0, weight * low), np.where(weight == 0, 0, weight * high)
-    bias = layer.bias.astype(np.float64)
-    return Bounds(bias + np.minimum(*ends).sum((1, 2)), bias + np.maximum(*ends).sum((1, 2)))
+    return np.minimum(*ends).sum((1, 2)), np.maximum(*ends).sum((1, 2))
 
 
 def _batch_norm(layer: Layer, network: Network, entries: list[Bounds]) -> Bounds:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from edge_converters.channel_groups import find_groups, remove
 from edge_converters.networks import Array, Evidence, Layer, Network
+from edge_converters.passes import intervals
 from edge_converters.passes.dead_channels import remove_dead_channels
 from edge_converters.passes.intervals import find_bounds
 from tests.support.networks import Builder, evidence, run, small_net
@@ -167,6 +168,16 @@ def test_no_channel_leaves_its_bounds(seed: int):
         slack = 1e-4 * (1 + np.abs(rows).max())
         assert (rows.min(1) >= bounds[name].low - slack).all()
         assert (rows.max(1) <= bounds[name].high + slack).all()
+
+
+def test_bounds_do_not_depend_on_how_many_rows_are_looked_at_together(monkeypatch):
+    network = small_net(3)
+    expected = find_bounds(network, -2, 3)
+
+    monkeypatch.setattr(intervals, "CHUNK", 1)
+
+    for name, each in find_bounds(network, -2, 3).items():
+        np.testing.assert_allclose([each.low, each.high], [expected[name].low, expected[name].high], rtol=1e-12)
 
 
 def test_an_operator_that_no_rule_knows_holds_its_channels():

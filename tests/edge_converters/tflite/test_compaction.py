@@ -174,6 +174,18 @@ def test_the_note_of_the_oldest_runtime_stays():
     assert len(before) > 1
 
 
+@pytest.mark.parametrize("path", SMALL, ids=lambda path: path.stem)
+def test_constants_behind_the_flatbuffer_are_the_same_ones(path: Path):
+    model = tflite_files.unpack(path.read_bytes())
+
+    apart = tflite_files.pack_apart(model)
+
+    again = tflite_files.unpack(apart)
+    assert compact(apart) == compact(path.read_bytes())
+    for before, after in zip(model.buffers, again.buffers, strict=False):
+        np.testing.assert_array_equal(after.data, before.data)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_keyword_file_for_a_microcontroller_fits_in_35_kilobytes(models):
