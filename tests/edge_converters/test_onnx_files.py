@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_converters.backends import onnx_files
+from edge_converters.backends import onnx_files, onnx_source, onnx_survey
 from edge_converters.protobuf_fields import BYTES, fields, number
 
 LARGE_ROWS = onnx_files.LARGE // (4 * 64)
@@ -98,6 +98,25 @@ def test_a_link_is_read_whole_for_what_it_leads_to_lies_elsewhere(tmp_path):
     (tmp_path / "link.onnx").symlink_to(saved(layered([LARGE_ROWS]), tmp_path / "elsewhere"))
 
     assert onnx_files.read(tmp_path / "link.onnx") == layered([LARGE_ROWS])
+
+
+def test_constants_that_are_nodes_in_another_file_are_taken_in(tmp_path):
+    values = np.random.default_rng(0).normal(size=(64, 64)).astype(np.float32)
+    model = layered([1])
+    constant = helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(values, "c"))
+    model.graph.node.extend([constant, helper.make_node("MatMul", ["y", "c"], ["z"])])
+    model.graph.output.append(helper.make_tensor_value_info("z", TensorProto.FLOAT, [1, 64]))
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path, save_as_external_data=True, convert_attribute=True, size_threshold=0, location="weights")
+
+    assert not onnx_survey.survey(str(path))["troubles"]
+    onnx_source.prepare(str(path), str(tmp_path / "canonical.onnx"))
+
+    x = np.ones((1, 64), np.float32)
+    kept = onnx.load(tmp_path / "canonical.onnx", load_external_data=False).SerializeToString()
+    got = ort.InferenceSession(kept, providers=["CPUExecutionProvider"]).run(["z"], {"x": x})
+    expected = ort.InferenceSession(path, providers=["CPUExecutionProvider"]).run(["z"], {"x": x})
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
 @settings(max_examples=30, deadline=None)

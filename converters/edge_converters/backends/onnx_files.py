@@ -16,7 +16,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 from onnx import helper, numpy_helper
-from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_tensor, uses_external_data
 
 from edge_converters.protobuf_fields import BYTES, Field, fields, number
 
@@ -47,6 +47,16 @@ def read(path: str | Path) -> onnx.ModelProto:
             return _lightened(content, place.name)
         except (ValueError, IndexError):  # not as writers write it: the parser says what is wrong
             return _parsed(content[:])
+
+
+def take_in_constants(model: onnx.ModelProto, folder: Path) -> None:
+    """Constants that are nodes, and lie in another file, become part of the model: nothing looks for them there."""
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t") and uses_external_data(attribute.t):
+                load_external_data_for_tensor(attribute.t, str(folder))
+                attribute.t.ClearField("data_location")
+                del attribute.t.external_data[:]
 
 
 def array(weight: onnx.TensorProto, folder: Path) -> Array:

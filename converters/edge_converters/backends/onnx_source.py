@@ -62,6 +62,7 @@ def take_one_sample(model: onnx.ModelProto) -> None:
 def _load(source: str) -> onnx.ModelProto:
     try:
         model = onnx_files.read(source)
+        onnx_files.take_in_constants(model, Path(source).parent)
         onnx.checker.check_model(onnx_files.without_weights(model))
     except (onnx.checker.ValidationError, OSError, ValueError, DecodeError) as error:
         words = " ".join(str(error).split())[:200]

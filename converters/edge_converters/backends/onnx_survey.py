@@ -47,6 +47,7 @@ def survey(source: str) -> dict[str, Any]:
     model, fetch = _parsed(source), partial(onnx_files.array, folder=Path(source).parent)
     troubles = list(_structure(model)) or list(_externals(model, Path(source)))
     if not troubles:
+        onnx_files.take_in_constants(model, Path(source).parent)
         troubles = list(_stored(model, fetch)) or [*_parameters(model, fetch), *_modes(model, fetch)]
     readable = not troubles or troubles[0].code not in {Code.EXTERNAL_DATA, Code.WEIGHT_SHAPE, Code.DUPLICATE_NAME}
     nodes, unused = tuple(_nodes(model)), tuple(_unused(model))
