@@ -1,7 +1,7 @@
 """How much memory a conversion takes: what the frameworks take for an almost empty model, and what a large one adds.
 
 Dense layers of random weights: only bytes are counted here, no accuracy. The figures are the conversion's own, from its
-report: the peaks of its processes, added up. What is left of the Keras route's is TensorFlow's quantiser, which is given
+report: the peaks of its processes, added up. What is left of the Keras route is TensorFlow's quantiser, which is given
 the model and builds it anew. Not among the routes is Keras -> ONNX: tf2onnx by itself holds a model near fifty times.
 """
 
