@@ -6,7 +6,9 @@ import shutil
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
+from onnx import helper, numpy_helper
 
 from edge_converters.backends import onnx_variant
 from edge_converters.making import Material, edit, layers_of, make_file
@@ -29,6 +31,34 @@ def test_the_file_of_a_scheme_is_sound(scheme, accelerator, tmp_path):
     onnx_variant.make(str(MODELS / "digits-fp32.onnx"), scheme, calibration, output, accelerator)
 
     onnx.checker.check_model(onnx.load(output), full_check=True)
+
+
+def test_a_graph_that_was_folded_once_is_folded_again_with_what_passes_added(worker, tmp_path):
+    """Products of sequences: ONNX Runtime fuses one with its bias, and later the one that a pass gave a bias."""
+    rng = np.random.default_rng(0)
+    weights = {"w1": rng.normal(size=(6, 5)), "b1": rng.normal(size=5), "w2": rng.normal(size=(5, 3))}
+    nodes = [
+        helper.make_node("MatMul", ["x", "w1"], ["m"]),
+        helper.make_node("Add", ["m", "b1"], ["a"]),
+        helper.make_node("Relu", ["a"], ["r"]),
+        helper.make_node("MatMul", ["r", "w2"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "sequences",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, (1, 4, 6))],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, (1, 4, 3))],
+        [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "source.onnx")
+    np.save(tmp_path / "calibration.npy", rng.normal(size=(16, 4, 6)).astype(np.float32))
+    canonical = tmp_path / "canonical.onnx"
+    worker.call(Task.PREPARE_ONNX, source=str(tmp_path / "source.onnx"), canonical=str(canonical))
+
+    made = edit(canonical, "onnx", [Call("correct-biases")] * 2, Material(tmp_path / "calibration.npy", 0), worker)
+
+    assert ort.InferenceSession(made.path).get_outputs()[0].shape == [1, 4, 3]
 
 
 def test_one_layer_stays_float_in_a_graph_whose_nodes_have_no_names(worker, tmp_path):

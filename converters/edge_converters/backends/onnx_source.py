@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import version_converter
 
 from edge_converters.backends import onnx_files
-from edge_converters.backends.onnx_names import name_nodes
+from edge_converters.backends.onnx_names import name_nodes, rename_added, tensors_of
 from edge_converters.errors import BadInput, NotConvertible
 from edge_converters.processes import map_large_blocks
 
@@ -38,8 +38,9 @@ def prepare(source: str, canonical: str) -> dict[str, Any]:
     take_one_sample(model)
     if opset_of(model) < OPSET:
         model = upgraded(model)
-    folder = Path(source).parent
+    folder, known = Path(source).parent, tensors_of(model.graph)
     folded = _folded(model, folder, canonical)
+    rename_added(folded.graph, known)
     onnx_files.infer_shapes(folded)
     _drop_unused_domains(folded)
     name_nodes(folded.graph)
