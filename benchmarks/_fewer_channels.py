@@ -55,6 +55,8 @@ def _gain(profile: Profile, share: float, shop: Workshop) -> Gain:
 
 def _best(gains: Sequence[Gain]) -> str:
     won = {gain.comparison.ratio: gain for gain in gains if gain.comparison is not None and _is_won(gain)}
+    if not won and any(gain.verdict is Verdict.PASS and found(gain.comparison) is Found.NOISE for gain in gains):
+        return "the machine is too restless to tell; measure again while nothing else runs"
     if not won:
         return "no speed-up at equal guard at any of these shares"
     ratio = min(won)
