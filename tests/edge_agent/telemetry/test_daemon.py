@@ -81,6 +81,7 @@ def test_a_release_is_installed_serves_is_watched_and_outlives_a_power_cut(door,
     eventually(lambda: server.of("hb")[-1].running.version == 1)
     assert "onnxruntime/cpu" in server.of("birth")[-1].engines
 
+    before = {boot for boot, _ in server.committed}
     agent.kill()
     eventually(lambda: server.of("death"))
     again = RunningAgent(config)
@@ -91,7 +92,9 @@ def test_a_release_is_installed_serves_is_watched_and_outlives_a_power_cut(door,
     assert len({window.boot for window in server.of("tw")}) == 2
 
     assert again.stop() == 0
-    assert set(server.committed.values()) == {1}
+    twice = {boot for (boot, _), times in server.committed.items() if times > 1}
+    assert twice <= before, "only what had no answer yet when the power went is sent again"
+    assert max(server.committed.values()) <= 2
     steps = json.loads(command("journal", "--config", config, "--json").stdout)
     assert [step["after"] for step in steps][-3:] == ["probation", "committing", "idle"]
     assert command("status", "--config", config).returncode == 7
