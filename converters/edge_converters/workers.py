@@ -70,12 +70,14 @@ class Worker:
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         self._observer = _observer.get()
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__ with the child
+        # a child that ends at once, or is killed, removes nothing of what its libraries wrote
+        self._scratch = tempfile.TemporaryDirectory(prefix="edge-worker-", ignore_cleanup_errors=True)
         self._child = subprocess.Popen(
             [sys.executable, "-m", "edge_converters.backends"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, **SETTINGS, **(environment or {})},
+            env={**os.environ, **SETTINGS, "TMPDIR": self._scratch.name, **(environment or {})},
         )
 
     def __enter__(self) -> Self:
@@ -94,6 +96,7 @@ class Worker:
         if self._observer is not None:
             self._observer.ended(self.pid)
         self._log.close()
+        self._scratch.cleanup()
 
     @property
     def pid(self) -> int:

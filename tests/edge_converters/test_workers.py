@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,27 @@ def test_a_model_that_aborts_tflite_micro_does_not_take_us_along(tmp_path: Path)
         worker.call(Task.RUN_TFLITE_MICRO, model=str(path), inputs="", outputs="", arena=1000, output_count=1)
 
     assert refusal.value.hint
+
+
+@pytest.mark.parametrize("end", ["asked for nothing more", "killed"])
+def test_what_a_library_leaves_in_the_temporary_folder_goes_with_the_child(
+    end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """TensorFlow writes code it makes to a file and removes it at exit, if there is one."""
+    place, libraries = tmp_path / "tmp", tmp_path / "libraries"
+    for folder in (place, libraries):
+        folder.mkdir()
+    (libraries / "ethosu.py").write_text(
+        "import tempfile\ntempfile.NamedTemporaryFile(delete=False)\nraise ModuleNotFoundError('no', name='ethosu')"
+    )
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+
+    with Worker({"PYTHONPATH": str(libraries)}) as worker:
+        with pytest.raises(BackendMissing):
+            worker.call(Task.COMPILE_VELA, model="", output="", accelerator_config="", system_config="", memory_mode="")
+        during = [path for path in place.rglob("*") if path.is_file()]
+        if end == "killed":
+            os.kill(worker.pid, signal.SIGKILL)
+
+    assert during, "the library wrote where the child is told to"
+    assert not list(place.iterdir())
