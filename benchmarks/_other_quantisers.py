@@ -40,33 +40,29 @@ open(output, "wb").write(converter.convert())
 TENSORFLOW_PER_TENSOR: Final = TENSORFLOW.replace(
     "converter.optimizations =", "converter._experimental_disable_per_channel = True\nconverter.optimizations ="
 ).replace("open(", "converter._experimental_disable_per_channel_quantization_for_dense_layers = True\nopen(", 1)
-_ONNXRUNTIME: Final = """
+_ROWS: Final = """
 import sys, numpy, onnx
-from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
-from onnxruntime.quantization.shape_inference import quant_pre_process
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize, quantize_static
 source, samples, output = sys.argv[1:]
-quant_pre_process(source, output + ".ready", skip_symbolic_shape=True)
 class Rows(CalibrationDataReader):
     def __init__(self):
         entry = onnx.load(source).graph.input[0].name
         self.rows = iter([{entry: row[None]} for row in numpy.load(samples)])
     def get_next(self):
         return next(self.rows, None)
+"""
+_U8S8: Final = "activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, per_channel=True"
+ONNXRUNTIME_ALONE: Final = f"{_ROWS}quantize_static(source, output, Rows(), {_U8S8})"
+"""Without the preparation that its authors advise: the least that it can take."""
+_ONNXRUNTIME: Final = f"""{_ROWS}
+from onnxruntime.quantization.shape_inference import quant_pre_process
+quant_pre_process(source, output + ".ready", skip_symbolic_shape=True)
 quantize_static(output + ".ready", output, Rows(), OPTIONS)
 """
-ONNXRUNTIME_FOR_QNN: Final = """
-import sys, numpy, onnx
-from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize
+ONNXRUNTIME_FOR_QNN: Final = f"""{_ROWS}
 from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config, qnn_preprocess_model
-source, samples, output = sys.argv[1:]
 ready = output + ".ready.onnx"
 ready = ready if qnn_preprocess_model(source, ready) else source
-class Rows(CalibrationDataReader):
-    def __init__(self):
-        entry = onnx.load(source).graph.input[0].name
-        self.rows = iter([{entry: row[None]} for row in numpy.load(samples)])
-    def get_next(self):
-        return next(self.rows, None)
 config = get_qnn_qdq_config(ready, Rows(), activation_type=QuantType.QUInt16, weight_type=QuantType.QInt8)
 quantize(ready, output, config)
 """
@@ -106,10 +102,9 @@ def others_for(kind: Format, source: Source, floats: Path) -> list[Other]:
         stock = Other(f"TensorFlow Lite converter {version('tensorflow')}, int8", TENSORFLOW, source.path, "tflite")
         return [] if source.kind is SourceKind.ONNX else [stock]
     title = f"ONNX Runtime {version('onnxruntime')} quantize_static"
-    u8s8 = "activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, per_channel=True"
     return [
         Other(f"{title}, as it comes", _ONNXRUNTIME.replace(", OPTIONS", ""), floats, "onnx"),
-        Other(f"{title}, u8s8 per channel", _ONNXRUNTIME.replace("OPTIONS", u8s8), floats, "onnx"),
+        Other(f"{title}, u8s8 per channel", _ONNXRUNTIME.replace("OPTIONS", _U8S8), floats, "onnx"),
         Other(f"NNCF {NNCF.partition('==')[2]} quantize", _NNCF, floats, "onnx", str(nncf_python())),
     ]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from conversion_time import RAW_ONNX, RAW_TFLITE
+from _other_quantisers import ONNXRUNTIME_ALONE, TENSORFLOW
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_converters import Guard, Method, Proof, convert
@@ -34,7 +34,7 @@ keras.Sequential([keras.Input((width,)), *stack, keras.layers.Dense(4, activatio
 """
 
 
-RAW_KERAS = RAW_TFLITE.replace(
+RAW_KERAS = TENSORFLOW.replace(
     "converter = tf.lite.TFLiteConverter.from_saved_model(source)",
     "import keras; converter = tf.lite.TFLiteConverter.from_keras_model(keras.models.load_model(source))",
 )
@@ -88,7 +88,7 @@ def raw_peak(raw: str, source: Path, width: int) -> int:
 
 def main() -> None:
     for title, make, raw, profile in (
-        ("ONNX -> QDQ u8s8", onnx_model, RAW_ONNX, "x86-64-vnni"),
+        ("ONNX -> QDQ u8s8", onnx_model, ONNXRUNTIME_ALONE, "x86-64-vnni"),
         ("Keras -> TFLite int8", keras_model, RAW_KERAS, "rpi4-litert"),
     ):
         with tempfile.TemporaryDirectory() as place:

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from _inputs import crops
 from _models import keyword_data, keyword_model, profile_with, shared
+from _other_quantisers import ONNXRUNTIME_ALONE, QUIET, TENSORFLOW
 
 from edge_contracts.manifest import Preprocessing
 from edge_converters import Method, convert
@@ -27,41 +28,6 @@ from edge_converters.datasets import Data
 
 TURNS = 5
 EDGE_SDK = ("-c", "from edge_sdk.cli import main; main()")
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "ORT_DISABLE_TELEMETRY": "1", "PYTHONWARNINGS": "ignore"}
-
-RAW_TFLITE = """
-import sys, numpy, tensorflow as tf
-source, samples, output = sys.argv[1:]
-rows = numpy.load(samples)
-converter = tf.lite.TFLiteConverter.from_saved_model(source)
-converter.optimizations = [tf.lite.Optimize.DEFAULT]
-converter.representative_dataset = lambda: ([row[None]] for row in rows)
-converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-converter.inference_input_type = converter.inference_output_type = tf.int8
-open(output, "wb").write(converter.convert())
-"""
-RAW_KERAS = RAW_TFLITE.replace(
-    "converter = tf.lite.TFLiteConverter.from_saved_model(source)",
-    """import tf_keras
-model = tf_keras.models.load_model(source, compile=False)
-spec = tf.TensorSpec((1, *rows.shape[1:]), tf.float32)
-call = tf.function(lambda x: model(x, training=False)).get_concrete_function(spec)
-converter = tf.lite.TFLiteConverter.from_concrete_functions([call], model)""",
-)
-"""A file of Keras 2, as its own library reads it."""
-RAW_ONNX = """
-import sys, numpy, onnx
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-source, samples, output = sys.argv[1:]
-class Rows(CalibrationDataReader):
-    def __init__(self):
-        entry = onnx.load(source).graph.input[0].name
-        self.rows = iter([{entry: row[None]} for row in numpy.load(samples)])
-    def get_next(self):
-        return next(self.rows, None)
-quantize_static(source, output, Rows(), quant_format=QuantFormat.QDQ, activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8, per_channel=True)
-"""
 
 
 @dataclass(frozen=True)
@@ -148,10 +114,10 @@ def routes(folder: Path) -> tuple[Route, ...]:
         shared("face_detection/version-RFB-320_without_postprocessing.onnx"),
     )
     return (
-        Route("KWS, SavedModel -> TFLite int8", keyword_model(), RAW_TFLITE, tensorflow, "rpi4-litert", words),
-        Route("VWW, Keras -> TFLite int8", wake, RAW_KERAS, tensorflow, "rpi4-litert", wakes),
-        Route("KWS, ONNX -> QDQ u8s8", float_onnx(words, folder), RAW_ONNX, onnxruntime, "x86-64-vnni", words),
-        Route("RFB-320, ONNX -> QDQ u8s8", face, RAW_ONNX, onnxruntime, "x86-64-vnni", faces),
+        Route("KWS, SavedModel -> TFLite int8", keyword_model(), TENSORFLOW, tensorflow, "rpi4-litert", words),
+        Route("VWW, Keras -> TFLite int8", wake, TENSORFLOW, tensorflow, "rpi4-litert", wakes),
+        Route("KWS, ONNX -> QDQ u8s8", float_onnx(words, folder), ONNXRUNTIME_ALONE, onnxruntime, "x86-64-vnni", words),
+        Route("RFB-320, ONNX -> QDQ u8s8", face, ONNXRUNTIME_ALONE, onnxruntime, "x86-64-vnni", faces),
     )
 
 
